@@ -1,0 +1,1 @@
+"""Imagery, places and map files on their grids."""

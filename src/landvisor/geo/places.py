@@ -1,0 +1,75 @@
+"""Where labelled places lie on the pixel grids of a collection's scenes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+SOURCES = {"human": 1, "simulated": 2, "linked": 3, "grown": 4, "pseudo": 5}
+
+
+@dataclass(frozen=True)
+class Places:
+    """Labelled places in pixel coordinates, all arrays of one length `n`.
+
+    Attributes:
+        scene: int64 `[n]`: position of the scene in its collection.
+        coords: float64 `[n, 2]`: (row, col) in pixels, sub-pixel; an integer is a pixel's centre.
+        label: int64 `[n]`: class id of the legend (never a position in it).
+        weight: float32 `[n]`: confidence, above 0; 1 is a sure human label.
+        source: uint8 `[n]`: a value of `SOURCES`.
+        group: int64 `[n]`: feature the place came from; a split never parts a group.
+        index: int64 `[n]`: row of the points table the place came from.
+    """
+
+    scene: NDArray[np.int64]
+    coords: NDArray[np.float64]
+    label: NDArray[np.int64]
+    weight: NDArray[np.float32]
+    source: NDArray[np.uint8]
+    group: NDArray[np.int64]
+    index: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def take(self, selection: NDArray[np.bool_] | NDArray[np.int64]) -> Places:
+        """Keep the places that a boolean `[n]` marks, or those at integer positions."""
+        return Places(*(getattr(self, field.name)[selection] for field in fields(self)))
+
+    def on_scene(self, position: int) -> Places:
+        """Keep the places of one scene."""
+        return self.take(self.scene == position)
+
+    def pixels(self) -> NDArray[np.int64]:
+        """Return `[n, 2]`: the (row, col) of the pixel that each place lies in."""
+        return np.asarray(np.floor(self.coords + 0.5).astype(np.int64))
+
+
+def make_places(
+    coords: NDArray[np.float64],
+    label: NDArray[np.int64],
+    *,
+    scene: int | NDArray[np.int64] = 0,
+    source: str = "human",
+    group: NDArray[np.int64] | None = None,
+) -> Places:
+    """Build places of weight 1 from coordinates `[n, 2]` and class ids `[n]`."""
+    count = len(label)
+    return Places(
+        scene=np.broadcast_to(np.asarray(scene, dtype=np.int64), (count,)).copy(),
+        coords=np.asarray(coords, dtype=np.float64).reshape(count, 2),
+        label=np.asarray(label, dtype=np.int64),
+        weight=np.ones(count, dtype=np.float32),
+        source=np.full(count, SOURCES[source], dtype=np.uint8),
+        group=np.arange(count) if group is None else np.asarray(group, dtype=np.int64),
+        index=np.arange(count, dtype=np.int64),
+    )
+
+
+def concatenate(parts: list[Places]) -> Places:
+    """Join places of the same collection; group and index are kept as they are."""
+    assert parts, "there is something to join"
+    return Places(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Places)))

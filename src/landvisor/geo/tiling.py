@@ -1,0 +1,114 @@
+"""Which windows cover a grid, and which one holds a place best: arithmetic without I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Shape = tuple[int, int]
+
+
+@dataclass(frozen=True, order=True)
+class Window:
+    """A rectangle of whole pixels: `row, col` of its first pixel, then its size."""
+
+    row: int
+    col: int
+    rows: int
+    cols: int
+
+    @property
+    def shape(self) -> Shape:
+        """Size as `(rows, cols)`."""
+        return self.rows, self.cols
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Index of this window in an array of the whole grid, as `array[..., rows, cols]`."""
+        return slice(self.row, self.row + self.rows), slice(self.col, self.col + self.cols)
+
+    def intersect(self, other: Window) -> Window | None:
+        """Return the common part, or None where there is none."""
+        row, col = max(self.row, other.row), max(self.col, other.col)
+        rows = min(self.row + self.rows, other.row + other.rows) - row
+        cols = min(self.col + self.cols, other.col + other.cols) - col
+        return Window(row, col, rows, cols) if rows > 0 and cols > 0 else None
+
+    def relative_to(self, other: Window) -> Window:
+        """Return this window in the coordinates of `other`."""
+        return Window(self.row - other.row, self.col - other.col, self.rows, self.cols)
+
+    def holds(self, coords: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Tell which places lie on the window's pixels.
+
+        Args:
+            coords: `[n, 2]` as (row, col) in pixels, an integer being a pixel's centre.
+        """
+        first = np.array([self.row, self.col]) - 0.5
+        inside = (coords >= first) & (coords < first + np.array(self.shape))
+        return np.asarray(inside.all(axis=1))
+
+
+def full_window(shape: Shape) -> Window:
+    """Return the window that covers a whole grid of `(rows, cols)`."""
+    return Window(0, 0, *shape)
+
+
+def starts(length: int, *, size: int, overlap: int) -> list[int]:
+    """Place windows of `size` along an axis, the last one moved inwards to end with it.
+
+    Args:
+        length: Pixels on the axis; at least 1.
+        size: Pixels of a window; one shorter than that is used where the axis is shorter.
+        overlap: Pixels that neighbours share at least; under `size`.
+    """
+    assert 0 <= overlap < size, "an overlap is smaller than its window"
+    if length <= size:
+        return [0]
+    step = size - overlap
+    return [*range(0, length - size, step), length - size]
+
+
+def cover(shape: Shape, *, size: int, overlap: int = 0) -> list[Window]:
+    """Cover a grid with equal windows that overlap by at least `overlap` pixels.
+
+    Windows are anchored at the grid's first pixel and listed row by row. The last one of a row
+    or column is moved inwards, so that all have the same size unless the grid is smaller.
+    """
+    rows, cols = min(size, shape[0]), min(size, shape[1])
+    return [
+        Window(row, col, rows, cols)
+        for row in starts(shape[0], size=size, overlap=overlap)
+        for col in starts(shape[1], size=size, overlap=overlap)
+    ]
+
+
+def split_blocks(shape: Shape, size: int) -> Iterator[Window]:
+    """Cut a grid into blocks that touch without overlap; the last ones may be smaller."""
+    for row in range(0, shape[0], size):
+        for col in range(0, shape[1], size):
+            yield Window(row, col, min(size, shape[0] - row), min(size, shape[1] - col))
+
+
+def most_interior(coords: NDArray[np.float64], windows: list[Window]) -> NDArray[np.int64]:
+    """Find for each place the window whose edge is farthest from it.
+
+    Args:
+        coords: `[n, 2]` as (row, col) in pixels.
+        windows: Windows that cover all places.
+
+    Returns:
+        `[n]`: position in `windows`; the first of equals.
+    """
+    first = np.array([[window.row, window.col] for window in windows]) - 0.5
+    last = first + np.array([window.shape for window in windows])
+    best = np.full(len(coords), -np.inf)
+    found = np.zeros(len(coords), dtype=np.int64)
+    for index in range(len(windows)):
+        depth = np.minimum(coords - first[index], last[index] - coords).min(axis=1)
+        better = depth > best
+        best[better], found[better] = depth[better], index
+    return found

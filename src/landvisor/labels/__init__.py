@@ -1,0 +1,1 @@
+"""Labels made, checked and balanced without training anything."""

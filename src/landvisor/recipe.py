@@ -1,0 +1,215 @@
+"""Every option on one page: frozen specs and the Recipe that holds them; strict TOML."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from landvisor.errors import RecipeError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+NETWORKS = ("unet", "fpn", "deeplabv3plus", "segformer")
+INSTANT_MODELS = ("instant", "bank", "forest")
+
+
+class Spec(BaseModel):
+    """A frozen part of a recipe; an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LabelSpec(Spec):
+    """How labels become places to learn from."""
+
+    background: Annotated[int, Field(ge=0)] = 0
+    """Random negatives per scene for presence-only points; 0 draws none."""
+    max_per_feature: Count = 100
+    """Most places that one polygon or line becomes."""
+    class_weights: Literal["none", "inverse", "sqrt_inverse"] = "sqrt_inverse"
+    """Per-class weights from the counts of labelled places, capped."""
+    weight_cap: Positive = 10.0
+    """Largest ratio of a class weight to the smallest."""
+
+
+class NetSpec(Spec):
+    """Which model reads the imagery."""
+
+    model: Literal["unet", "fpn", "deeplabv3plus", "segformer", "instant", "bank", "forest"] = (
+        "instant"
+    )
+    encoder: str = "mobilenetv2_100"
+    """A timm encoder's name."""
+    encoder_weights: str = "auto"
+    """`auto` (cache or hub, else from scratch), `none`, a hub name, or a safetensors file."""
+    encoder_args: dict[str, Any] = {}
+    """Extra arguments of the timm encoder, such as `{"pad_type": "same"}`."""
+    encoder_mean: tuple[float, ...] | None = None
+    """Input mean per pretrained band on the 0..1 scale; None takes the weights' own."""
+    encoder_std: tuple[float, ...] | None = None
+    """Input deviation per pretrained band on the 0..1 scale; None takes the weights' own."""
+
+
+class FitSpec(Spec):
+    """How a network is trained."""
+
+    epochs: Count = 40
+    batch_size: Count = 8
+    chip: Annotated[int, Field(ge=32)] = 256
+    """Side of a training chip in pixels."""
+    steps: Annotated[int, Field(ge=0)] = 0
+    """Optimiser steps per epoch; 0 lets every chip occur once an epoch."""
+    lr: Positive = 1e-3
+    encoder_lr_factor: Positive = 0.3
+    """Rate of a pretrained encoder relative to `lr`; 1 where it starts from scratch."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    schedule: Literal["onecycle", "cosine", "none"] = "onecycle"
+    clip: Annotated[float, Field(ge=0)] = 1.0
+    """Largest gradient norm; 0 does not clip."""
+    loss: Literal["focal", "ce"] = "focal"
+    gamma: Annotated[float, Field(ge=0)] = 2.0
+    """Focusing of the partial focal loss; 0 is partial cross-entropy."""
+    alpha: Positive | None = None
+    """Scalar factor of the loss; class weights come from `labels.class_weights`."""
+    normalise_alpha: bool = True
+    """Keep a scalar alpha from changing the balance with other terms: it is divided out."""
+    flips: bool = True
+    """Turn and mirror chips by the eight symmetries of the square."""
+    scale: tuple[Positive, Positive] = (0.75, 1.33)
+    """Range of the random zoom of a chip; (1, 1) leaves its scale."""
+    colour: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Strength of random brightness and contrast changes, as a share of a band's deviation."""
+    val_share: Share = 0.2
+    """Share of the places held out in spatial blocks to choose the epoch."""
+    patience: Annotated[int, Field(ge=0)] = 12
+    """Epochs without gain on validation before training stops; 0 never stops early."""
+    dense: bool = False
+    """Learn from every labelled pixel of the masks instead of points: the upper bound."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+
+
+class InstantSpec(Spec):
+    """How a frozen-feature model is fitted."""
+
+    classifier: Literal["auto", "trees", "mlp"] = "auto"
+    """Extremely randomised trees, one hidden layer, or whichever validates better."""
+    trees: Count = 200
+    min_leaf: Count = 1
+    hidden: Count = 128
+    scales: tuple[Count, ...] = (1, 2)
+    """Zooms at which the frozen encoder reads the image."""
+    sigmas: tuple[Positive, ...] = (1.0, 2.0, 4.0, 8.0)
+    """Widths of the filter bank in pixels."""
+
+
+class PredictSpec(Spec):
+    """How a model is turned into a map."""
+
+    window: Annotated[int, Field(ge=32)] = 256
+    """Side of a prediction window in pixels."""
+    overlap: Annotated[int, Field(ge=0)] = 64
+    """Pixels that neighbouring windows share."""
+    batch_size: Count = 4
+
+
+class AssessSpec(Spec):
+    """How the stated accuracy is estimated."""
+
+    folds: Annotated[int, Field(ge=0)] = 5
+    """Outer spatial folds, used for no choice at all; 0 states no accuracy."""
+    bootstrap: Annotated[int, Field(ge=0)] = 1000
+    """Resamples of blocks for the interval."""
+
+
+class Recipe(Spec):
+    """All choices of one run."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    labels: LabelSpec = LabelSpec()
+    net: NetSpec = NetSpec()
+    fit: FitSpec = FitSpec()
+    instant: InstantSpec = InstantSpec()
+    predict: PredictSpec = PredictSpec()
+    assess: AssessSpec = AssessSpec()
+
+    def with_values(self, values: dict[str, Any]) -> Recipe:
+        """Return a recipe with dotted paths such as `fit.lr` set to new values.
+
+        Raises:
+            RecipeError: If a path does not exist or a value does not fit it.
+        """
+        content = self.model_dump()
+        for path, value in values.items():
+            _set(content, path, value)
+        return parse_recipe(content)
+
+    def digest(self) -> str:
+        """Return a hash that names these choices: equal recipes, equal names."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
+
+def read_recipe(path: Path | str) -> Recipe:
+    """Read a recipe from strict TOML.
+
+    Raises:
+        RecipeError: If the file is missing, is not TOML, or has an unknown key or bad value.
+    """
+    file = Path(path)
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"no recipe at {str(file)!r}; give a TOML file") from error
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"recipe {str(file)!r} is not TOML: {error}") from error
+    return parse_recipe(content)
+
+
+def parse_recipe(content: dict[str, Any]) -> Recipe:
+    """Check a nested dictionary and return the recipe it describes.
+
+    Raises:
+        RecipeError: Naming the first bad key with the nearest valid one, or the bad value.
+    """
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise RecipeError(_unknown_key(path)) from error
+        raise RecipeError(f"recipe key {path!r} has {first['input']!r}: {first['msg']}") from error
+
+
+def option_paths() -> list[str]:
+    """List every dotted path of a recipe, such as `fit.lr`."""
+    paths = []
+    for name, field in Recipe.model_fields.items():
+        part = field.annotation
+        if isinstance(part, type) and issubclass(part, Spec):
+            paths += [f"{name}.{key}" for key in part.model_fields]
+        else:
+            paths.append(name)
+    return paths
+
+
+def _unknown_key(path: str) -> str:
+    near = difflib.get_close_matches(path, option_paths(), n=1, cutoff=0.0)
+    return f"unknown recipe key {path!r}; the nearest valid one is {near[0]!r}"
+
+
+def _set(content: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    for parent in parents:
+        if not isinstance(content.get(parent), dict):
+            raise RecipeError(_unknown_key(path))
+        content = content[parent]
+    if last not in content:
+        raise RecipeError(_unknown_key(path))
+    content[last] = value
