@@ -215,8 +215,9 @@ def _check_classes(classes: Sequence[LandClass]) -> None:
     names = [c.name for c in classes]
     if not classes:
         raise LegendError("a legend without classes was given; it needs at least one")
-    for what, values in (("id", ids), ("name", names)):
-        twice = next((v for v in values if values.count(v) > 1), None)
+    everything: tuple[tuple[str, list[int] | list[str]], ...] = (("id", ids), ("name", names))
+    for what, values in everything:
+        twice = next((v for i, v in enumerate(values) if v in values[:i]), None)
         if twice is not None:
             raise LegendError(f"the legend has the {what} {twice!r} twice; make it unique")
     for land_class in classes:

@@ -1,0 +1,295 @@
+"""Where labelled features lie on the scenes: places in pixels, and what could not be placed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio.features import rasterize
+
+from landvisor.errors import PointsError
+from landvisor.geo.legend import UNLABELLED
+from landvisor.geo.places import SOURCES, Places
+from landvisor.geo.points import Points, geometry_kinds
+from landvisor.geo.scene import Scene
+
+
+@dataclass(frozen=True)
+class Losses:
+    """How many places could not be used, by reason."""
+
+    off_image: int = 0
+    on_nodata: int = 0
+    ignored: int = 0
+    duplicate: int = 0
+    conflict: int = 0
+    conflict_pixels: int = 0
+    for_assessment: int = 0
+
+    def sentences(self) -> tuple[str, ...]:
+        """Say each loss that occurred, with the policy."""
+        said = (
+            (self.off_image, "{} places lie off the imagery and are not used"),
+            (self.on_nodata, "{} places lie on no-data and are not used"),
+            (self.ignored, "{} places have an ignored class and are not used"),
+            (self.duplicate, "{} places repeat the class of another one in their pixel and count once"),
+            (self.conflict, "{} places in {} pixels disagree with another class in the same pixel; "
+             "none of these is used"),
+            (self.for_assessment, "{} places have role 'assess' and are kept from training"),
+        )  # fmt: skip
+        return tuple(
+            text.format(count, self.conflict_pixels) if count > 0 else ""
+            for count, text in said
+            if count
+        )
+
+
+@dataclass(frozen=True)
+class Located:
+    """Usable places, and what was said about the rest.
+
+    Attributes:
+        train: Places to learn from.
+        assess: Places that the file reserves for assessment.
+        losses: What could not be used.
+        notes: Rules that were applied and losses, one sentence each.
+    """
+
+    train: Places
+    assess: Places
+    losses: Losses
+    notes: tuple[str, ...]
+
+
+def locate(points: Points, scenes: Sequence[Scene], *, max_per_feature: int = 100) -> Located:
+    """Find the pixels that labelled features lie on.
+
+    Points become one place each, at sub-pixel coordinates. A polygon becomes the pixels whose
+    centre is inside it (its representative point if there is none), a line the pixels that it
+    crosses; of more than `max_per_feature` pixels, evenly spaced ones are taken in scan order.
+
+    Args:
+        points: Labelled features in any CRS.
+        scenes: Scenes of a collection; a feature goes to the first scene that holds it.
+        max_per_feature: Most places of one line or polygon.
+
+    Raises:
+        PointsError: If CRSs do not allow it, or no place lies on valid imagery.
+    """
+    _check_crs(points, scenes)
+    candidates = _candidates(points, scenes, max_per_feature)
+    off = len(points) - len(np.unique(candidates.index))
+    if not len(candidates):
+        raise PointsError(_explain_all_off(points, scenes))
+    valid = _on_valid(candidates, scenes)
+    if not valid.any():
+        raise PointsError(
+            f"all {len(candidates)} places lie on no-data; check the nodata value of the scene"
+        )
+    kept = candidates.take(valid)
+    resolved = points.legend.resolve(kept.label)
+    kept = _relabel(kept, resolved).take(resolved != UNLABELLED)
+    unique, duplicates, conflicts, pixels = _one_per_pixel(kept)
+    assess = _is_role(points, unique, "assess")
+    losses = Losses(
+        off_image=off,
+        on_nodata=int((~valid).sum()),
+        ignored=int((resolved == UNLABELLED).sum()),
+        duplicate=duplicates,
+        conflict=conflicts,
+        conflict_pixels=pixels,
+        for_assessment=int(assess.sum()),
+    )
+    notes = (*points.notes, *_rules(points, max_per_feature), *losses.sentences())
+    return Located(unique.take(~assess), unique.take(assess), losses, notes)
+
+
+def _check_crs(points: Points, scenes: Sequence[Scene]) -> None:
+    if points.in_pixels:
+        return
+    for scene in scenes:
+        if scene.georeferenced and points.frame.crs is None:
+            raise PointsError(
+                f"the points have no CRS but scene {scene.name!r} has {scene.grid.crs}; say which "
+                "CRS their coordinates are in with --crs"
+            )
+        if not scene.georeferenced and points.frame.crs is not None:
+            raise PointsError(
+                f"the points are in {points.frame.crs.to_string()} but scene {scene.name!r} has no "
+                "CRS; give points with scene, row and col, or georeference the image"
+            )
+
+
+def _candidates(points: Points, scenes: Sequence[Scene], limit: int) -> Places:
+    """Place every feature on the first scene that holds it."""
+    left = np.ones(len(points), dtype=bool)
+    parts = []
+    for position, scene in enumerate(scenes):
+        mine = left & _belongs(points, scene, alone=len(scenes) == 1)
+        rows = np.flatnonzero(mine)
+        index, coords = _on_scene(points, rows, scene, limit)
+        left[np.unique(index)] = False
+        parts.append((np.full(len(index), position), index, coords))
+    scene_of, index, coords = (np.concatenate([part[k] for part in parts]) for k in range(3))
+    frame = points.frame
+    sources = frame["source"].map(SOURCES).to_numpy(np.uint8)
+    return Places(
+        scene=scene_of.astype(np.int64),
+        coords=coords.astype(np.float64).reshape(len(index), 2),
+        label=frame["class_id"].to_numpy(np.int64)[index],
+        weight=frame["weight"].to_numpy(np.float32)[index],
+        source=sources[index],
+        group=_groups(frame)[index],
+        index=index.astype(np.int64),
+    )
+
+
+def _belongs(points: Points, scene: Scene, *, alone: bool) -> NDArray[np.bool_]:
+    """Tell which features may lie on a scene by the name they carry, if any."""
+    if "scene" not in points.frame.columns:
+        return np.ones(len(points), dtype=bool)
+    names = points.frame["scene"].astype("string")
+    file = scene.path.name if scene.path else scene.name
+    named = names.isin([scene.name, file])
+    return np.asarray(named | names.isna() | (alone & (not points.in_pixels)), dtype=bool)
+
+
+def _on_scene(
+    points: Points, rows: NDArray[np.int64], scene: Scene, limit: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return feature positions and (row, col) of the places that lie on a scene's grid."""
+    if not len(rows):
+        return np.zeros(0, np.int64), np.zeros((0, 2))
+    if points.in_pixels:
+        coords = points.frame[["row", "col"]].to_numpy(np.float64)[rows]
+        index = rows
+    else:
+        index, coords = _project(points, rows, scene, limit)
+    inside = _inside(coords, scene.shape)
+    return index[inside], coords[inside]
+
+
+def _project(
+    points: Points, rows: NDArray[np.int64], scene: Scene, limit: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    shapes = points.frame.geometry.iloc[rows]
+    if scene.georeferenced and points.frame.crs is not None:
+        shapes = shapes.to_crs(scene.grid.crs.to_wkt())
+    to_pixels = ~scene.grid.affine
+    flat = shapely.get_type_id(shapes.values) == 0
+    xy = shapely.get_coordinates(shapes.values[flat])
+    cols, row = to_pixels * (xy[:, 0], xy[:, 1])
+    index, coords = [rows[flat]], [np.column_stack([row, cols]) - 0.5]
+    for position in np.flatnonzero(~flat):
+        pixels = _pixels_of(shapes.values[position], scene.grid, limit)
+        index.append(np.full(len(pixels), rows[position]))
+        coords.append(pixels)
+    return np.concatenate(index), np.concatenate(coords)
+
+
+def _pixels_of(shape: Any, grid: GeoBox, limit: int) -> NDArray[np.float64]:
+    """List the pixels of a line, polygon or multi-point as (row, col)."""
+    if shapely.get_dimensions(shape) == 0:
+        xy = shapely.get_coordinates(shape)
+        cols, rows = ~grid.affine * (xy[:, 0], xy[:, 1])
+        return np.column_stack([rows, cols]) - 0.5
+    x, y = shapely.get_coordinates(shapely.envelope(shape)).T
+    cols, rows = ~grid.affine * (x, y)
+    first = np.maximum(np.floor([rows.min(), cols.min()]).astype(int), 0)
+    last = np.minimum(np.ceil([rows.max(), cols.max()]).astype(int) + 1, grid.shape)
+    if (first >= last).any():
+        return np.zeros((0, 2))
+    part = grid[first[0] : last[0], first[1] : last[1]]
+    is_line = shapely.get_dimensions(shape) == 1
+    burnt = rasterize([shape], part.shape, transform=part.affine, all_touched=bool(is_line))
+    found = np.argwhere(burnt) + first
+    if not len(found):
+        point = shape.representative_point()
+        col, row = ~grid.affine * (point.x, point.y)
+        return np.array([[row - 0.5, col - 0.5]])
+    keep = np.linspace(0, len(found) - 1, min(limit, len(found))).round().astype(int)
+    return np.asarray(found[keep].astype(np.float64))
+
+
+def _inside(coords: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    limit = np.asarray(shape) - 0.5
+    return np.asarray(((coords >= -0.5) & (coords < limit)).all(axis=1))
+
+
+def _on_valid(places: Places, scenes: Sequence[Scene]) -> NDArray[np.bool_]:
+    valid = np.zeros(len(places), dtype=bool)
+    for position, scene in enumerate(scenes):
+        here = places.scene == position
+        if here.any():
+            valid[here] = scene.valid_at(places.take(here).pixels())
+    return valid
+
+
+def _groups(frame: Any) -> NDArray[np.int64]:
+    if "group" not in frame.columns:
+        return np.arange(len(frame))
+    codes, _ = pd.factorize(frame["group"])
+    return np.asarray(np.where(codes < 0, np.arange(len(frame)) + len(frame), codes))
+
+
+def _relabel(places: Places, label: NDArray[np.int64]) -> Places:
+    return Places(
+        places.scene, places.coords, label, places.weight, places.source, places.group, places.index
+    )
+
+
+def _one_per_pixel(places: Places) -> tuple[Places, int, int, int]:
+    """Keep one place a pixel; a pixel with two classes keeps none."""
+    keys = np.column_stack([places.scene, places.pixels()])
+    _, first, pixel = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    pixel = pixel.reshape(-1)
+    low = np.full(len(first), np.iinfo(np.int64).max)
+    high = np.full(len(first), -1)
+    np.minimum.at(low, pixel, places.label)
+    np.maximum.at(high, pixel, places.label)
+    clash = low != high
+    keep = np.sort(first[~clash])
+    conflicts = int(clash[pixel].sum())
+    return places.take(keep), len(places) - conflicts - len(keep), conflicts, int(clash.sum())
+
+
+def _is_role(points: Points, places: Places, role: str) -> NDArray[np.bool_]:
+    return np.asarray(points.frame["role"].to_numpy()[places.index] == role)
+
+
+def _rules(points: Points, limit: int) -> tuple[str, ...]:
+    rules = {
+        "polygon": f"a polygon became the pixels whose centre it holds, at most {limit} evenly spaced",
+        "line": f"a line became the pixels it crosses, at most {limit} evenly spaced",
+    }  # fmt: skip
+    kinds = geometry_kinds(points)
+    return tuple(text for kind, text in rules.items() if kind in kinds)
+
+
+def _explain_all_off(points: Points, scenes: Sequence[Scene]) -> str:
+    found = f"all {len(points)} features lie off the imagery"
+    if "scene" in points.frame.columns:
+        names = points.frame["scene"].dropna().astype(str).unique()[:3]
+        return f"{found}; their scenes are {', '.join(names)}, these are " + ", ".join(
+            scene.name for scene in scenes[:3]
+        )
+    if _would_fit_swapped(points, scenes):
+        return f"{found}, but x and y swapped would put them on it; swap lon and lat (or x and y)"
+    bounds = ", ".join(f"{value:.6g}" for value in points.frame.total_bounds)
+    return f"{found}; they span x, y {bounds} in {points.frame.crs}: check the CRS of both"
+
+
+def _would_fit_swapped(points: Points, scenes: Sequence[Scene]) -> bool:
+    swapped = points.frame.set_geometry(
+        [shapely.transform(g, lambda xy: xy[:, ::-1]) for g in points.frame.geometry],
+        crs=points.frame.crs,
+    )
+    other = Points(swapped, points.legend)
+    rows = np.arange(len(points))
+    return any(len(_on_scene(other, rows, scene, 1)[0]) * 2 > len(points) for scene in scenes)

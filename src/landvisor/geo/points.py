@@ -1,0 +1,293 @@
+"""Which places are labelled: points read from any format, with their classes."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+
+from landvisor.errors import PointsError
+from landvisor.geo.legend import Legend, legend_from_ids, legend_from_names
+from landvisor.geo.places import SOURCES, Places
+from landvisor.geo.scene import Scene
+from landvisor.geo.vectors import FORMATS, read_table, read_vectors
+
+CLASS_COLUMNS = (
+    "class_id", "class_name", "classname", "classvalue", "label", "class", "landcover", "c_id",
+    "mc_id",
+)  # fmt: skip
+_PAIRS = {"class_id": "class_name", "classvalue": "classname", "c_id": "c_name", "mc_id": "mc_name"}
+_LONLAT = (("lon", "lat"), ("longitude", "latitude"))
+_MAX_ID = 254
+PRESENCE = "presence"
+
+
+@dataclass(frozen=True)
+class Points:
+    """Labelled features with their classes.
+
+    Attributes:
+        frame: A GeoDataFrame with `class_id` (int), `class_name`, `weight`, `source`, `role`,
+            `geometry`, and `scene, row, col` where places are given in pixels; columns that
+            landvisor does not know are kept.
+        legend: The classes, given or derived.
+        notes: What was decided while reading, one sentence each.
+    """
+
+    frame: Any
+    legend: Legend
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def in_pixels(self) -> bool:
+        """Tell whether places are given as row and col of a scene."""
+        return {"row", "col"} <= set(self.frame.columns) and self.frame.crs is None
+
+
+def read_points(
+    path: Path | str,
+    *,
+    class_column: str | None = None,
+    crs: str | None = None,
+    legend: Legend | None = None,
+    presence_only: bool = False,
+) -> Points:
+    """Read labelled points, lines or polygons.
+
+    Args:
+        path: A vector file, a CSV, or a folder of them.
+        class_column: Column with the class; found by its name by default.
+        crs: CRS of the coordinates where the file does not say.
+        legend: The classes; derived from the labels by default.
+        presence_only: Take a file without a class column as presences of one class.
+
+    Raises:
+        PointsError: If there are no points, no class column or no coordinates, or a class that
+            the legend lacks.
+    """
+    frame = _read_frame(Path(path), crs)
+    frame = frame[~(frame.geometry.is_empty | frame.geometry.isna())].reset_index(drop=True)
+    if frame.empty:
+        raise PointsError(f"{str(path)!r} holds no points; label some places first")
+    column = _find_column(frame, class_column)
+    if column is None:
+        if not presence_only:
+            raise PointsError(
+                f"{str(path)!r} has columns {_listed(frame.columns)} and none of them is a class; "
+                "name one with --class-column, or use --background for presence-only points"
+            )
+        frame, column = frame.assign(class_name=PRESENCE), "class_name"
+    frame, found, note = _classify(frame, column, legend)
+    return Points(_with_defaults(frame), found, (note,))
+
+
+def places_to_points(places: Places, scenes: Sequence[Scene], legend: Legend) -> Points:
+    """Turn places back into a table with coordinates.
+
+    Coordinates are in the scenes' CRS where they share one, else in lon/lat; on pictures without
+    CRS they are pixel corners' units, and `scene, row, col` say the same in pixel centres.
+    """
+    scene_crs = {s.grid.crs.to_wkt() if s.georeferenced else None for s in scenes}
+    target = next(iter(scene_crs)) if len(scene_crs) == 1 else "EPSG:4326"
+    if len(scene_crs) > 1 and None in scene_crs:
+        raise PointsError("some scenes have a CRS and some have none; sample them apart")
+    x, y = np.zeros(len(places)), np.zeros(len(places))
+    for position, scene in enumerate(scenes):
+        here = places.scene == position
+        x[here], y[here] = _map_coordinates(scene, places.coords[here], target)
+    names = {c.id: c.name for c in legend.classes}
+    sources = {code: name for name, code in SOURCES.items()}
+    frame = gpd.GeoDataFrame(
+        {
+            "id": [str(uuid.uuid5(uuid.NAMESPACE_URL, f"{a}/{b}/{c}/{d}"))
+                   for a, b, c, d in zip(places.scene, x, y, places.label, strict=True)],
+            "class_id": places.label,
+            "class_name": [names[i] for i in places.label.tolist()],
+            "weight": places.weight,
+            "source": [sources[i] for i in places.source.tolist()],
+            "role": "train",
+            "group": places.group,
+            "scene": [scenes[i].name for i in places.scene.tolist()],
+            "row": places.coords[:, 0],
+            "col": places.coords[:, 1],
+        },
+        geometry=gpd.points_from_xy(x, y),
+        crs=target,
+    )  # fmt: skip
+    return Points(frame, legend)
+
+
+def write_points(points: Points, path: Path) -> None:
+    """Write points as a GeoPackage with one layer, `points`."""
+    points.frame.to_file(path, layer="points", driver="GPKG", engine="pyogrio")
+
+
+def _map_coordinates(
+    scene: Scene, coords: np.ndarray[Any, Any], target: str | None
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    x, y = scene.grid.affine * (coords[:, 1] + 0.5, coords[:, 0] + 0.5)
+    if target is None or scene.grid.crs.to_wkt() == target:
+        return x, y
+    moved = gpd.GeoSeries(gpd.points_from_xy(x, y), crs=scene.grid.crs.to_wkt()).to_crs(target)
+    return moved.x.to_numpy(), moved.y.to_numpy()
+
+
+def _read_frame(path: Path, crs: str | None) -> Any:
+    if path.is_dir():
+        files = sorted(f for f in path.iterdir() if f.suffix.lower() in FORMATS)
+        if not files:
+            raise PointsError(f"folder {str(path)!r} holds no point file; need {_listed(FORMATS)}")
+        frames = [_read_frame(file, crs) for file in files]
+        mixed = len({str(frame.crs) for frame in frames}) > 1
+        return pd.concat([f.to_crs("EPSG:4326") for f in frames] if mixed else frames)
+    frame = _read_csv(path, crs) if path.suffix.lower() == ".csv" else read_vectors(path)
+    if crs is not None and frame.crs is None:
+        frame = frame.set_crs(_parse_crs(crs))
+    return frame
+
+
+def _read_csv(path: Path, crs: str | None) -> Any:
+    table = read_table(path)
+    lower = {str(column).strip().lower(): column for column in table.columns}
+    if {"row", "col"} <= set(lower):
+        table = table.rename(columns={lower[k]: k for k in ("row", "col", "scene") if k in lower})
+        corner = gpd.points_from_xy(table["col"] + 0.5, table["row"] + 0.5)
+        return gpd.GeoDataFrame(table, geometry=corner)
+    for x, y in _LONLAT:
+        if {x, y} <= set(lower):
+            places = gpd.points_from_xy(table[lower[x]], table[lower[y]])
+            return gpd.GeoDataFrame(table, geometry=places, crs=crs or "EPSG:4326")
+    if not {"x", "y"} <= set(lower):
+        raise PointsError(
+            f"{str(path)!r} has columns {_listed(table.columns)}; need lon and lat, x and y with "
+            "--crs, or scene, row and col"
+        )
+    places = gpd.points_from_xy(table[lower["x"]], table[lower["y"]])
+    return gpd.GeoDataFrame(table, geometry=places)
+
+
+def _parse_crs(text: str) -> CRS:
+    try:
+        return CRS.from_user_input(text)
+    except CRSError as error:
+        raise PointsError(f"--crs {text!r} is not a CRS; give for example EPSG:32633") from error
+
+
+def _find_column(frame: Any, wanted: str | None) -> str | None:
+    lower = {str(column).lower(): str(column) for column in reversed(frame.columns)}
+    if wanted is not None:
+        if wanted not in frame.columns and wanted.lower() not in lower:
+            raise PointsError(
+                f"no column {wanted!r} among {_listed(frame.columns)}; name one of them"
+            )
+        return wanted if wanted in frame.columns else lower[wanted.lower()]
+    return next((lower[name] for name in CLASS_COLUMNS if name in lower), None)
+
+
+def _classify(frame: Any, column: str, legend: Legend | None) -> tuple[Any, Legend, str]:
+    """Give every feature a class id of the legend, making a legend where none is given."""
+    empty = frame[column].isna()
+    frame = frame[~empty].reset_index(drop=True)
+    if frame.empty:
+        raise PointsError(f"column {column!r} is empty; give every point a class")
+    ids, names, partner = _ids_and_names(frame, column)
+    found = legend or _derive_legend(ids, names)
+    numbers = (
+        np.asarray(ids)
+        if ids is not None and legend is None
+        else _look_up(names, ids, found, column)
+    )
+    known = {c.id: c.name for c in found.classes}
+    used = f"{column!r}" + (f" with {partner!r}" if partner else "")
+    note = f"class column: {used}"
+    if empty.any():
+        note += f"; {int(empty.sum())} features without a class are left out"
+    labels = [known[int(i)] for i in numbers]
+    return frame.assign(class_id=numbers.astype(np.int64), class_name=labels), found, note
+
+
+def _ids_and_names(frame: Any, column: str) -> tuple[list[int] | None, list[str], str | None]:
+    """Read whole numbers as ids and text as names; a file's id and name columns go together."""
+    lower = {str(name).lower(): str(name) for name in frame.columns}
+    pairs = {**_PAIRS, **{name: number for number, name in _PAIRS.items()}}
+    partner = lower.get(pairs.get(column.lower(), ""))
+    values = _whole_numbers(frame[column])
+    texts = frame[column].astype(str).str.strip().tolist()
+    if partner is None:
+        return values, texts, None
+    if values is not None:
+        return values, frame[partner].astype(str).str.strip().tolist(), partner
+    numbers = _whole_numbers(frame[partner])
+    one_to_one = numbers is not None and len(set(zip(numbers, texts, strict=True))) == len(
+        set(numbers)
+    ) == len(set(texts))
+    return (numbers, texts, partner) if one_to_one else (None, texts, None)
+
+
+def _whole_numbers(column: Any) -> list[int] | None:
+    numbers = pd.to_numeric(column, errors="coerce")
+    if numbers.isna().any() or (numbers % 1 != 0).any():
+        return None
+    if numbers.min() < 0 or numbers.max() > _MAX_ID:
+        return None
+    return [int(number) for number in numbers]
+
+
+def _derive_legend(ids: list[int] | None, names: list[str]) -> Legend:
+    if ids is None:
+        return legend_from_names(names)
+    named = dict(zip(ids, names, strict=True))
+    text = any(not name.replace(".", "").isdigit() for name in names)
+    unique = len(set(named.values())) == len(named)
+    return legend_from_ids(ids, named if text and unique else None)
+
+
+def _look_up(
+    names: list[str], ids: list[int] | None, legend: Legend, column: str
+) -> np.ndarray[Any, Any]:
+    known = {c.id for c in legend.classes}
+    numbers = []
+    for position, name in enumerate(names):
+        found = legend.find(name)
+        number = found.id if found else ids[position] if ids is not None else None
+        if number not in known:
+            raise PointsError(
+                f"column {column!r} has class {name!r}, which the legend lacks; the legend has "
+                f"{_listed(c.name for c in legend.classes)}: add it there or rename it"
+            )
+        numbers.append(number)
+    return np.asarray(numbers)
+
+
+def _with_defaults(frame: Any) -> Any:
+    defaults = {"weight": 1.0, "source": "human", "role": "train"}
+    missing = {name: value for name, value in defaults.items() if name not in frame.columns}
+    frame = frame.assign(**missing)
+    frame["weight"] = pd.to_numeric(frame["weight"], errors="coerce").fillna(1.0)
+    if (frame["weight"] < 0).any():
+        raise PointsError("a negative weight was found; weights are 0 or more")
+    frame["source"] = frame["source"].where(frame["source"].isin(SOURCES), "human")
+    frame["role"] = frame["role"].where(frame["role"].isin(["train", "assess"]), "train")
+    return frame
+
+
+def _listed(values: Any) -> str:
+    return ", ".join(repr(str(value)) for value in values)
+
+
+def geometry_kinds(points: Points) -> set[str]:
+    """Say which of point, line and polygon occur."""
+    kinds = {0: "point", 1: "line", 2: "polygon"}
+    return {kinds[int(d)] for d in shapely.get_dimensions(points.frame.geometry) if d >= 0}

@@ -1,0 +1,265 @@
+"""How scenes are opened from files: any GDAL raster, a picture, or one file per band."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.vrt import WarpedVRT
+
+from landvisor.errors import SceneError
+from landvisor.geo.scene import Pixels, Scene, find_valid
+from landvisor.geo.tiling import Window
+from landvisor.geo.validity import AreaMask, find_collar, read_area
+
+PICTURES = {"PNG", "JPEG", "WEBP", "GIF", "BMP"}
+_ALPHA_SHARE = 0.95
+_PROBE_SIZE = 256
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How scenes are read.
+
+    Attributes:
+        nodata: Value that means "no data" although the file does not say so.
+        nodata_tolerance: With it, `nodata` holds for values this close to it in every band,
+            and only where they touch the image's border: black collars in lossy JPEG.
+        aoi: Polygon file; pixels whose centre is outside are no data.
+    """
+
+    nodata: float | None = None
+    nodata_tolerance: float = 0.0
+    aoi: Path | None = None
+
+
+def open_scene(path: Path | str, reading: Reading | None = None) -> Scene:
+    """Open a raster or picture as a scene; nothing but its header is read.
+
+    Args:
+        path: A file or anything else that GDAL opens.
+        reading: How no-data is found and which area is used.
+
+    Raises:
+        SceneError: If there is no such file, it is not a raster, or it is damaged.
+    """
+    how = reading or Reading()
+    with _open(str(path)) as dataset:
+        layout, notes = _describe(dataset, how)
+        grid = GeoBox(dataset.shape, dataset.transform, dataset.crs)
+        names = _band_names(dataset, layout.bands)
+        dtype = _common_dtype([dataset.dtypes[band - 1] for band in layout.bands])
+    source = RasterSource(str(path), layout, dtype)
+    scene = Scene(Path(path).stem, grid, names, dtype, source, Path(path), notes)
+    return _restrict(scene, how)
+
+
+def open_bands(
+    paths: Sequence[Path | str],
+    *,
+    resolution: float | None = None,
+    reading: Reading | None = None,
+) -> Scene:
+    """Open one file per band as one scene, resampled to the finest grid (or a named one).
+
+    Scale and offset that a file declares are applied, which makes the bands float32.
+
+    Args:
+        paths: Single-band files in band order; all in one CRS.
+        resolution: Pixel size in units of the CRS; the finest file's by default.
+        reading: How no-data is found and which area is used.
+
+    Raises:
+        SceneError: If files differ in CRS, do not overlap, or cannot be read.
+    """
+    grids, names, scaled, dtypes = [], [], False, []
+    for path in paths:
+        with _open(str(path)) as dataset:
+            grids.append(GeoBox(dataset.shape, dataset.transform, dataset.crs))
+            names.append(dataset.descriptions[0] or Path(path).stem)
+            scaled |= dataset.scales[0] != 1.0 or dataset.offsets[0] != 0.0
+            dtypes.append(dataset.dtypes[0])
+    grid = _common_grid(grids, resolution)
+    dtype = np.dtype(np.float32) if scaled else _common_dtype(dtypes)
+    how = reading or Reading()
+    source = BandFilesSource(tuple(str(path) for path in paths), grid, dtype, how.nodata)
+    first = Path(paths[0])
+    return _restrict(Scene(first.parent.name, grid, tuple(names), dtype, source, first), how)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which bands of a file are data, and what else says where data is."""
+
+    bands: tuple[int, ...]
+    alpha: int | None
+    nodata: tuple[float | None, ...]
+    mask_band: bool
+
+
+@dataclass(frozen=True)
+class RasterSource:
+    """A raster file as a source, with one open handle per thread."""
+
+    path: str
+    layout: Layout
+    dtype: np.dtype[Any]
+    handles: threading.local = field(default_factory=threading.local, compare=False, repr=False)
+
+    def read(self, window: Window) -> Pixels:
+        """Read a window; damage is reported with the place where it was met."""
+        dataset = _thread_handle(self.handles, self.path)
+        area = rasterio.windows.Window(window.col, window.row, window.cols, window.rows)
+        try:
+            data = dataset.read(self.layout.bands, window=area).astype(self.dtype, copy=False)
+            valid = self._validity(dataset, area, data)
+        except RasterioError as error:
+            raise SceneError(
+                f"{self.path!r} cannot be read at row {window.row}, col {window.col}: the file is "
+                "truncated or damaged; copy it again from its source"
+            ) from error
+        return Pixels(data, valid)
+
+    def _validity(self, dataset: Any, area: Any, data: NDArray[Any]) -> NDArray[np.bool_]:
+        nodata = set(self.layout.nodata)
+        valid = find_valid(data, nodata.pop()) if len(nodata) == 1 else self._mixed(data)
+        if self.layout.alpha is not None:
+            valid &= dataset.read(self.layout.alpha, window=area) > 0
+        if self.layout.mask_band:
+            valid &= dataset.dataset_mask(window=area) > 0
+        return valid
+
+    def _mixed(self, data: NDArray[Any]) -> NDArray[np.bool_]:
+        each = [find_valid(band[None], n) for band, n in zip(data, self.layout.nodata, strict=True)]
+        return np.asarray(np.logical_and.reduce(each))
+
+
+@dataclass(frozen=True)
+class BandFilesSource:
+    """One file per band, warped to one grid while reading."""
+
+    paths: tuple[str, ...]
+    grid: GeoBox
+    dtype: np.dtype[Any]
+    nodata: float | None
+    handles: threading.local = field(default_factory=threading.local, compare=False, repr=False)
+
+    def read(self, window: Window) -> Pixels:
+        """Read a window of every file; no data in one band is no data."""
+        parts = [self._read_band(path, window) for path in self.paths]
+        data = np.stack([part[0] for part in parts])
+        valid = np.logical_and.reduce([part[1] for part in parts])
+        return Pixels(data, valid & find_valid(data, self.nodata))
+
+    def _read_band(self, path: str, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        dataset = _thread_handle(self.handles, path)
+        rows, cols = self.grid.shape
+        options = {"transform": self.grid.affine, "height": rows, "width": cols}
+        area = rasterio.windows.Window(window.col, window.row, window.cols, window.rows)
+        try:
+            with WarpedVRT(dataset, resampling=Resampling.bilinear, **options) as view:
+                values, valid = view.read(1, window=area), view.read_masks(1, window=area) > 0
+        except RasterioError as error:
+            raise SceneError(f"{path!r} cannot be read: the file is damaged") from error
+        scale, offset = dataset.scales[0], dataset.offsets[0]
+        if scale != 1.0 or offset != 0.0:
+            values = values * scale + offset
+        return values.astype(self.dtype, copy=False), valid
+
+
+def _open(path: str) -> Any:
+    if not path.startswith(("/vsi", "http:", "https:", "s3:")) and not Path(path).exists():
+        raise SceneError(f"no such file: {path!r}; give the path of a raster or picture")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            return rasterio.open(path)
+    except RasterioError as error:
+        raise SceneError(
+            f"{path!r} is not a raster that GDAL can open, or it is truncated; need a GeoTIFF, "
+            "COG, VRT, PNG, JPEG or the like"
+        ) from error
+
+
+def _thread_handle(handles: threading.local, path: str) -> Any:
+    known: dict[str, Any] = handles.__dict__
+    if path not in known:
+        known[path] = _open(path)
+    return known[path]
+
+
+def _describe(dataset: Any, how: Reading) -> tuple[Layout, tuple[str, ...]]:
+    alpha, notes = _find_alpha(dataset)
+    bands = tuple(band for band in dataset.indexes if band != alpha)
+    if not bands:
+        raise SceneError(f"{dataset.name!r} has no data band besides alpha")
+    nodata = tuple(dataset.nodatavals[band - 1] for band in bands)
+    if how.nodata is not None and not how.nodata_tolerance:
+        nodata = (float(how.nodata),) * len(bands)
+    flags = [dataset.mask_flag_enums[band - 1] for band in bands]
+    mask_band = any(MaskFlags.per_dataset in f and MaskFlags.alpha not in f for f in flags)
+    return Layout(bands, alpha, nodata, mask_band), notes
+
+
+def _find_alpha(dataset: Any) -> tuple[int | None, tuple[str, ...]]:
+    """Find the alpha band; one that holds measurements (NAIP's near infrared) is data."""
+    tagged = [
+        b
+        for b, c in zip(dataset.indexes, dataset.colorinterp, strict=True)
+        if c == ColorInterp.alpha
+    ]
+    if not tagged:
+        return None, ()
+    size = (min(_PROBE_SIZE, dataset.height), min(_PROBE_SIZE, dataset.width))
+    try:
+        values = dataset.read(tagged[0], out_shape=size)
+    except RasterioError as error:
+        raise SceneError(f"{dataset.name!r} is truncated or damaged; copy it again") from error
+    top = np.iinfo(values.dtype).max if values.dtype.kind in "ui" else 1.0
+    if dataset.driver in PICTURES or np.isin(values, (0, top)).mean() >= _ALPHA_SHARE:
+        return tagged[0], ()
+    note = f"band {tagged[0]} is tagged as alpha but holds measurements; it is used as data"
+    return None, (note,)
+
+
+def _band_names(dataset: Any, bands: tuple[int, ...]) -> tuple[str, ...]:
+    colours = {ColorInterp.red: "red", ColorInterp.green: "green", ColorInterp.blue: "blue"}
+    names = []
+    for band in bands:
+        tagged = colours.get(dataset.colorinterp[band - 1])
+        names.append(dataset.descriptions[band - 1] or tagged or f"band {band}")
+    return tuple(names)
+
+
+def _common_dtype(names: list[str]) -> np.dtype[Any]:
+    dtype = np.result_type(*names)
+    if dtype.kind == "c":
+        raise SceneError("complex bands found; landvisor reads real-valued rasters")
+    return np.dtype(dtype)
+
+
+def _common_grid(grids: list[GeoBox], resolution: float | None) -> GeoBox:
+    if len({str(grid.crs) for grid in grids}) > 1:
+        raise SceneError("the band files are in different CRSs; warp them to one first")
+    finest = min(grids, key=lambda grid: abs(grid.affine.a))
+    return finest.zoom_to(resolution=resolution) if resolution else finest
+
+
+def _restrict(scene: Scene, how: Reading) -> Scene:
+    if how.nodata is not None and how.nodata_tolerance:
+        collar = find_collar(scene, value=how.nodata, tolerance=how.nodata_tolerance)
+        scene = scene.with_mask(collar)
+    if how.aoi is not None:
+        area: AreaMask = read_area(how.aoi, scene.grid)
+        scene = scene.with_mask(area, f"only the area of {how.aoi.name} is used")
+    return scene
