@@ -15,7 +15,7 @@ from rasterio.features import rasterize
 
 from landvisor.errors import PointsError
 from landvisor.geo.legend import UNLABELLED
-from landvisor.geo.places import SOURCES, Places
+from landvisor.geo.places import SOURCES, Places, map_to_pixels
 from landvisor.geo.points import Points, geometry_kinds
 from landvisor.geo.scene import Scene
 
@@ -38,16 +38,12 @@ class Losses:
             (self.off_image, "{} places lie off the imagery and are not used"),
             (self.on_nodata, "{} places lie on no-data and are not used"),
             (self.ignored, "{} places have an ignored class and are not used"),
-            (self.duplicate, "{} places repeat the class of another one in their pixel and count once"),
-            (self.conflict, "{} places in {} pixels disagree with another class in the same pixel; "
-             "none of these is used"),
+            (self.duplicate, "{} places repeat another one of their pixel and count once"),
+            (self.conflict, "{} places in {} pixels meet another class in the same pixel; none of "
+             "these is used"),
             (self.for_assessment, "{} places have role 'assess' and are kept from training"),
         )  # fmt: skip
-        return tuple(
-            text.format(count, self.conflict_pixels) if count > 0 else ""
-            for count, text in said
-            if count
-        )
+        return tuple(text.format(count, self.conflict_pixels) for count, text in said if count)
 
 
 @dataclass(frozen=True)
@@ -181,11 +177,9 @@ def _project(
     shapes = points.frame.geometry.iloc[rows]
     if scene.georeferenced and points.frame.crs is not None:
         shapes = shapes.to_crs(scene.grid.crs.to_wkt())
-    to_pixels = ~scene.grid.affine
     flat = shapely.get_type_id(shapes.values) == 0
     xy = shapely.get_coordinates(shapes.values[flat])
-    cols, row = to_pixels * (xy[:, 0], xy[:, 1])
-    index, coords = [rows[flat]], [np.column_stack([row, cols]) - 0.5]
+    index, coords = [rows[flat]], [map_to_pixels(scene.grid, xy)]
     for position in np.flatnonzero(~flat):
         pixels = _pixels_of(shapes.values[position], scene.grid, limit)
         index.append(np.full(len(pixels), rows[position]))
@@ -196,13 +190,10 @@ def _project(
 def _pixels_of(shape: Any, grid: GeoBox, limit: int) -> NDArray[np.float64]:
     """List the pixels of a line, polygon or multi-point as (row, col)."""
     if shapely.get_dimensions(shape) == 0:
-        xy = shapely.get_coordinates(shape)
-        cols, rows = ~grid.affine * (xy[:, 0], xy[:, 1])
-        return np.column_stack([rows, cols]) - 0.5
-    x, y = shapely.get_coordinates(shapely.envelope(shape)).T
-    cols, rows = ~grid.affine * (x, y)
-    first = np.maximum(np.floor([rows.min(), cols.min()]).astype(int), 0)
-    last = np.minimum(np.ceil([rows.max(), cols.max()]).astype(int) + 1, grid.shape)
+        return map_to_pixels(grid, shapely.get_coordinates(shape))
+    corners = map_to_pixels(grid, shapely.get_coordinates(shapely.envelope(shape)))
+    first = np.maximum(np.floor(corners.min(axis=0)).astype(int), 0)
+    last = np.minimum(np.ceil(corners.max(axis=0)).astype(int) + 2, grid.shape)
     if (first >= last).any():
         return np.zeros((0, 2))
     part = grid[first[0] : last[0], first[1] : last[1]]
@@ -210,9 +201,7 @@ def _pixels_of(shape: Any, grid: GeoBox, limit: int) -> NDArray[np.float64]:
     burnt = rasterize([shape], part.shape, transform=part.affine, all_touched=bool(is_line))
     found = np.argwhere(burnt) + first
     if not len(found):
-        point = shape.representative_point()
-        col, row = ~grid.affine * (point.x, point.y)
-        return np.array([[row - 0.5, col - 0.5]])
+        return map_to_pixels(grid, shapely.get_coordinates(shape.representative_point()))
     keep = np.linspace(0, len(found) - 1, min(limit, len(found))).round().astype(int)
     return np.asarray(found[keep].astype(np.float64))
 
@@ -265,11 +254,11 @@ def _is_role(points: Points, places: Places, role: str) -> NDArray[np.bool_]:
 
 def _rules(points: Points, limit: int) -> tuple[str, ...]:
     rules = {
-        "polygon": f"a polygon became the pixels whose centre it holds, at most {limit} evenly spaced",
-        "line": f"a line became the pixels it crosses, at most {limit} evenly spaced",
-    }  # fmt: skip
+        "polygon": f"a polygon became the pixels whose centre it holds, at most {limit}",
+        "line": f"a line became the pixels it crosses, at most {limit}",
+    }
     kinds = geometry_kinds(points)
-    return tuple(text for kind, text in rules.items() if kind in kinds)
+    return tuple(f"{text} evenly spaced" for kind, text in rules.items() if kind in kinds)
 
 
 def _explain_all_off(points: Points, scenes: Sequence[Scene]) -> str:

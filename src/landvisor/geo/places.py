@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
+from affine import Affine
 from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 
 SOURCES = {"human": 1, "simulated": 2, "linked": 3, "grown": 4, "pseudo": 5}
 
@@ -73,3 +75,21 @@ def concatenate(parts: list[Places]) -> Places:
     """Join places of the same collection; group and index are kept as they are."""
     assert parts, "there is something to join"
     return Places(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Places)))
+
+
+def map_to_pixels(grid: GeoBox, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn map coordinates `[n, 2]` (x, y) into (row, col); an integer is a pixel's centre."""
+    cols, rows = _apply(~grid.affine, xy[:, 0], xy[:, 1])
+    return np.column_stack([rows, cols]) - 0.5
+
+
+def pixels_to_map(grid: GeoBox, coords: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn (row, col) `[n, 2]` into map coordinates `[n, 2]` (x, y)."""
+    return np.column_stack(_apply(grid.affine, coords[:, 1] + 0.5, coords[:, 0] + 0.5))
+
+
+def _apply(
+    affine: Affine, first: NDArray[np.float64], second: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    a, b, c, d, e, f = affine[:6]
+    return a * first + b * second + c, d * first + e * second + f

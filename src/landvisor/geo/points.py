@@ -17,7 +17,7 @@ from pyproj.exceptions import CRSError
 
 from landvisor.errors import PointsError
 from landvisor.geo.legend import Legend, legend_from_ids, legend_from_names
-from landvisor.geo.places import SOURCES, Places
+from landvisor.geo.places import SOURCES, Places, pixels_to_map
 from landvisor.geo.scene import Scene
 from landvisor.geo.vectors import FORMATS, read_table, read_vectors
 
@@ -137,7 +137,7 @@ def write_points(points: Points, path: Path) -> None:
 def _map_coordinates(
     scene: Scene, coords: np.ndarray[Any, Any], target: str | None
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    x, y = scene.grid.affine * (coords[:, 1] + 0.5, coords[:, 0] + 0.5)
+    x, y = pixels_to_map(scene.grid, coords).T
     if target is None or scene.grid.crs.to_wkt() == target:
         return x, y
     moved = gpd.GeoSeries(gpd.points_from_xy(x, y), crs=scene.grid.crs.to_wkt()).to_crs(target)
