@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landvisor.errors import SceneError
+from landvisor.geo.scene import Scene
+from landvisor.geo.tiling import split_blocks
+
+QUANTILES = 256
+_BLOCK = 256
+_BLOCKS = 128
+_VALUES = 4096
 
 
 @dataclass(frozen=True)
@@ -18,3 +32,43 @@ class Radiometry:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     quantiles: tuple[tuple[float, ...], ...]
+
+
+def measure_radiometry(scenes: Sequence[Scene], *, seed: int = 0) -> Radiometry:
+    """Measure band statistics on blocks drawn over all scenes.
+
+    At most 128 blocks of 256 pixels a side are read, the last block of every scene among those
+    tried first, so that a truncated file is found early; of each at most 4,096 pixels count.
+
+    Args:
+        scenes: Scenes with the same number of bands.
+        seed: Of the draw of blocks and pixels.
+
+    Raises:
+        SceneError: If no valid pixel was met, or a file is damaged.
+    """
+    generator = np.random.default_rng(seed)
+    blocks = [(scene, block) for scene in scenes for block in split_blocks(scene.shape, _BLOCK)]
+    order = list(generator.permutation(len(blocks)))
+    order = [len(blocks) - 1, *(i for i in order if i != len(blocks) - 1)]
+    samples = [_sample(*blocks[i], generator) for i in order[:_BLOCKS]]
+    values = np.concatenate(samples, axis=1).astype(np.float64)
+    values = values[:, np.isfinite(values).all(axis=0)]
+    if not values.shape[1]:
+        raise SceneError("no valid pixel was found in the imagery; check its no-data value")
+    std = values.std(axis=1)
+    shares = np.linspace(0, 1, QUANTILES)
+    quantiles = np.quantile(values, shares, axis=1).T
+    return Radiometry(
+        mean=tuple(values.mean(axis=1).tolist()),
+        std=tuple(np.where(std > 0, std, 1.0).tolist()),
+        quantiles=tuple(tuple(band) for band in quantiles.tolist()),
+    )
+
+
+def _sample(scene: Scene, block: Any, generator: np.random.Generator) -> NDArray[Any]:
+    data, valid = scene.read(block)
+    found = data[:, valid]
+    if found.shape[1] > _VALUES:
+        found = found[:, generator.choice(found.shape[1], _VALUES, replace=False)]
+    return np.asarray(found)

@@ -1,0 +1,216 @@
+"""Which scenes belong together: an ordered set with masks, splits and groups."""
+
+from __future__ import annotations
+
+import csv
+import glob
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landvisor.errors import CollectionError
+from landvisor.geo.legend import UNLABELLED, Legend, read_legend
+from landvisor.geo.rasters import Reading, open_bands, open_scene
+from landvisor.geo.scene import Scene
+
+RASTERS = {".tif", ".tiff", ".gtif", ".vrt", ".png", ".jpg", ".jpeg", ".jp2", ".img", ".webp"}
+_COLUMNS = ("image", "mask", "split", "group")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One scene of a collection, opened when asked for.
+
+    Attributes:
+        name: The image file's stem; unique in its collection.
+        image: The file, or several single-band files, or a scene that is open already.
+        mask: Class raster on the same grid, or None.
+        split: `train`, `val`, `test` or another word; None is no split.
+        group: Scenes of one group are never parted by a split or fold.
+    """
+
+    name: str
+    image: Path | tuple[Path, ...] | Scene
+    mask: Path | None = None
+    split: str | None = None
+    group: str | None = None
+
+    def open(self, reading: Reading | None = None) -> Scene:
+        """Open the scene."""
+        if isinstance(self.image, Scene):
+            return self.image
+        if isinstance(self.image, tuple):
+            return replace(open_bands(self.image, reading=reading), name=self.name)
+        return open_scene(self.image, reading)
+
+    def read_mask(self, scene: Scene) -> NDArray[np.int64]:
+        """Read the mask as class ids `[row, col]`; its own no-data becomes `UNLABELLED`.
+
+        Raises:
+            CollectionError: If there is no mask or it is not on the scene's grid.
+        """
+        if self.mask is None:
+            raise CollectionError(f"scene {self.name!r} has no mask; add one to the collection")
+        mask = open_scene(self.mask)
+        if mask.shape != scene.shape or len(mask.bands) != 1:
+            raise CollectionError(
+                f"mask {self.mask.name!r} has {len(mask.bands)} bands of {mask.shape}; need one "
+                f"band of {scene.shape} as scene {self.name!r} has"
+            )
+        pixels = mask.read()
+        return np.where(pixels.valid, pixels.data[0].astype(np.int64), UNLABELLED)
+
+
+@dataclass(frozen=True)
+class Collection:
+    """An ordered set of scenes; one scene is a collection of one.
+
+    Attributes:
+        items: At least one, with unique names.
+        legend: The legend found beside the collection, or None.
+        path: The file or folder it was read from.
+    """
+
+    items: tuple[Item, ...]
+    legend: Legend | None = None
+    path: Path | None = None
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def select(self, split: str | None) -> Collection:
+        """Keep the items of one split, or of several joined by commas; None keeps all.
+
+        Raises:
+            CollectionError: If no item has that split.
+        """
+        if split is None:
+            return self
+        wanted = {part.strip() for part in split.split(",")}
+        items = tuple(item for item in self.items if item.split in wanted)
+        if not items:
+            known = sorted({item.split for item in self.items if item.split})
+            raise CollectionError(
+                f"no scene has split {split!r}; the splits are {', '.join(known) or 'not given'}"
+            )
+        return replace(self, items=items)
+
+    def open_scenes(self, reading: Reading | None = None) -> tuple[Scene, ...]:
+        """Open all scenes and check that they have the same bands.
+
+        Raises:
+            CollectionError: If the number of bands differs.
+        """
+        scenes = tuple(item.open(reading) for item in self.items)
+        for scene in scenes:
+            if len(scene.bands) != len(scenes[0].bands):
+                raise CollectionError(
+                    f"scene {scene.name!r} has {len(scene.bands)} bands and "
+                    f"{scenes[0].name!r} has {len(scenes[0].bands)}; need the same everywhere"
+                )
+        return scenes
+
+    def groups(self) -> list[str]:
+        """Return the group of each item; an item without one is a group of its own."""
+        return [item.group or f"scene {item.name}" for item in self.items]
+
+
+def open_collection(source: Path | str | Sequence[Path | str]) -> Collection:
+    """Open a collection from what a user names.
+
+    Args:
+        source: A raster or picture, `collection.csv`, a folder of images, a glob pattern, or
+            several files. Several single-band files that are meant as one scene go through
+            `band_collection`.
+
+    Raises:
+        CollectionError: If nothing is found, or names occur twice.
+    """
+    if not isinstance(source, str | Path):
+        return _make([_as_item(Path(path)) for path in source], Path(source[0]).parent)
+    path = Path(source)
+    if path.suffix.lower() == ".csv":
+        return _read_csv(path)
+    if path.is_dir():
+        if (path / "collection.csv").exists():
+            return _read_csv(path / "collection.csv")
+        return _make([_as_item(file) for file in _images_in(path)], path)
+    if any(sign in str(source) for sign in "*?[") and not path.exists():
+        found = sorted(glob.glob(str(source), recursive=True))
+        if not found:
+            raise CollectionError(f"no file matches {str(source)!r}; check the pattern")
+        return _make([_as_item(Path(file)) for file in found], Path(found[0]).parent)
+    return _make([_as_item(path)], path.parent)
+
+
+def band_collection(paths: Sequence[Path | str]) -> Collection:
+    """Make a collection of one scene that has one file per band."""
+    files = tuple(Path(path) for path in paths)
+    return Collection((Item(files[0].parent.name or files[0].stem, files),), None, files[0].parent)
+
+
+def write_collection(collection: Collection, path: Path) -> None:
+    """Write `collection.csv` with paths relative to it."""
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        table = csv.writer(stream)
+        table.writerow(_COLUMNS)
+        for item in collection.items:
+            table.writerow([
+                _relative(item.image, path), _relative(item.mask, path), item.split, item.group
+            ])  # fmt: skip
+
+
+def _relative(file: Any, path: Path) -> str:
+    if file is None:
+        return ""
+    whole = Path(file)
+    inside = whole.is_relative_to(path.parent)
+    return str(whole.relative_to(path.parent) if inside else whole)
+
+
+def _as_item(path: Path) -> Item:
+    return Item(path.stem, path)
+
+
+def _images_in(folder: Path) -> list[Path]:
+    found = sorted(f for f in folder.iterdir() if f.suffix.lower() in RASTERS)
+    if not found:
+        raise CollectionError(f"folder {str(folder)!r} holds no image; need GeoTIFF, PNG or JPEG")
+    return found
+
+
+def _read_csv(path: Path) -> Collection:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            rows = list(csv.DictReader(stream))
+    except OSError as error:
+        raise CollectionError(f"no collection at {str(path)!r}; make one with import") from error
+    if not rows or "image" not in rows[0]:
+        raise CollectionError(f"{str(path)!r} needs a column 'image' and at least one row")
+    return _make([_row_item(row, path.parent) for row in rows], path)
+
+
+def _row_item(row: dict[str, str], folder: Path) -> Item:
+    image = folder / row["image"]
+    mask = row.get("mask") or None
+    return Item(
+        image.stem,
+        image,
+        folder / mask if mask else None,
+        row.get("split") or None,
+        row.get("group") or None,
+    )
+
+
+def _make(items: list[Item], path: Path) -> Collection:
+    names = [item.name for item in items]
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if twice is not None:
+        raise CollectionError(f"two scenes are named {twice!r}; names must be unique")
+    folder = path if path.is_dir() else path.parent
+    legend = folder / "legend.toml"
+    return Collection(tuple(items), read_legend(legend) if legend.exists() else None, path)
