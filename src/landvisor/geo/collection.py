@@ -140,7 +140,7 @@ def open_collection(source: Path | str | Sequence[Path | str]) -> Collection:
             return _read_csv(path / "collection.csv")
         return _make([_as_item(file) for file in _images_in(path)], path)
     if any(sign in str(source) for sign in "*?[") and not path.exists():
-        found = sorted(glob.glob(str(source), recursive=True))
+        found = sorted(glob.glob(str(source), recursive=True))  # noqa: PTH207 absolute patterns
         if not found:
             raise CollectionError(f"no file matches {str(source)!r}; check the pattern")
         return _make([_as_item(Path(file)) for file in found], Path(found[0]).parent)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from landvisor.errors import SceneError
 from landvisor.geo.scene import Scene
-from landvisor.geo.tiling import split_blocks
+from landvisor.geo.tiling import Window, split_blocks
 
 QUANTILES = 256
 _BLOCK = 256
@@ -37,8 +37,8 @@ class Radiometry:
 def measure_radiometry(scenes: Sequence[Scene], *, seed: int = 0) -> Radiometry:
     """Measure band statistics on blocks drawn over all scenes.
 
-    At most 128 blocks of 256 pixels a side are read, the last block of every scene among those
-    tried first, so that a truncated file is found early; of each at most 4,096 pixels count.
+    At most 128 blocks of 256 pixels a side are read, the very last one first, so that a truncated
+    file is found early; of each at most 4,096 pixels count.
 
     Args:
         scenes: Scenes with the same number of bands.
@@ -51,7 +51,7 @@ def measure_radiometry(scenes: Sequence[Scene], *, seed: int = 0) -> Radiometry:
     blocks = [(scene, block) for scene in scenes for block in split_blocks(scene.shape, _BLOCK)]
     order = list(generator.permutation(len(blocks)))
     order = [len(blocks) - 1, *(i for i in order if i != len(blocks) - 1)]
-    samples = [_sample(*blocks[i], generator) for i in order[:_BLOCKS]]
+    samples = [_sample(blocks[i][0], blocks[i][1], generator) for i in order[:_BLOCKS]]
     values = np.concatenate(samples, axis=1).astype(np.float64)
     values = values[:, np.isfinite(values).all(axis=0)]
     if not values.shape[1]:
@@ -66,7 +66,7 @@ def measure_radiometry(scenes: Sequence[Scene], *, seed: int = 0) -> Radiometry:
     )
 
 
-def _sample(scene: Scene, block: Any, generator: np.random.Generator) -> NDArray[Any]:
+def _sample(scene: Scene, block: Window, generator: np.random.Generator) -> NDArray[Any]:
     data, valid = scene.read(block)
     found = data[:, valid]
     if found.shape[1] > _VALUES:

@@ -1,0 +1,188 @@
+"""What a run learns from: scenes, a legend and places that were checked and found usable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from landvisor.errors import PointsError
+from landvisor.geo.collection import Collection
+from landvisor.geo.legend import Legend, read_legend
+from landvisor.geo.locate import Located, Losses, locate
+from landvisor.geo.places import Places, concatenate
+from landvisor.geo.points import Points, read_points
+from landvisor.geo.rasters import Reading
+from landvisor.geo.scene import Scene
+from landvisor.labels.background import draw_background
+from landvisor.labels.simulate import simulate_places
+from landvisor.recipe import LabelSpec
+
+BACKGROUND = "background"
+
+
+@dataclass(frozen=True)
+class LabelSource:
+    """Where labels are read from and how.
+
+    Attributes:
+        points: A vector file, a CSV or a folder of them; None takes the masks whole.
+        class_column: Column with the class; found by its name by default.
+        crs: CRS of coordinates whose file does not say.
+        legend: A `legend.toml`; the collection's own by default.
+    """
+
+    points: Path | None
+    class_column: str | None = None
+    crs: str | None = None
+    legend: Path | None = None
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything labelled, on the scenes it lies on.
+
+    Attributes:
+        scenes: Opened scenes in collection order.
+        splits: The split of each scene, or None.
+        groups: The group of each scene.
+        legend: Active classes are what is learned.
+        places: Places to learn from; `Places.scene` counts `scenes`.
+        assess: Places that the points file reserves for assessment.
+        losses: What could not be used.
+        notes: What was decided, one sentence each.
+    """
+
+    scenes: tuple[Scene, ...]
+    splits: tuple[str | None, ...]
+    groups: tuple[str, ...]
+    legend: Legend
+    places: Places
+    assess: Places
+    losses: Losses
+    notes: tuple[str, ...]
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """Sizes of the scenes as `(rows, cols)`."""
+        return [scene.shape for scene in self.scenes]
+
+    def in_split(self, split: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Tell which places lie on a scene of a split."""
+        of_scene = np.array([name == split for name in self.splits])
+        return np.asarray(of_scene[self.places.scene])
+
+
+def gather(
+    collection: Collection,
+    labels: LabelSource,
+    *,
+    spec: LabelSpec,
+    reading: Reading | None = None,
+    seed: int = 0,
+) -> Material:
+    """Open the scenes, read the labels and bring both together.
+
+    Args:
+        collection: The scenes, already reduced to the splits that are used.
+        labels: Points, or None for every labelled pixel of the masks.
+        spec: Background and the rule for polygons.
+        reading: No-data and area of interest.
+        seed: Of background places.
+
+    Raises:
+        PointsError: If nothing can be learned from the labels.
+    """
+    scenes = collection.open_scenes(reading)
+    legend = read_legend(labels.legend) if labels.legend else collection.legend
+    if labels.points is None:
+        located, legend = _from_masks(collection, scenes, legend)
+    else:
+        points = _read(labels, legend, presence_only=spec.background > 0)
+        located, legend = (
+            locate(points, scenes, max_per_feature=spec.max_per_feature),
+            points.legend,
+        )
+        if spec.background:
+            located, legend = _add_background(located, scenes, legend, spec.background, seed)
+    notes = (*dict.fromkeys(note for scene in scenes for note in scene.notes), *located.notes)
+    return Material(
+        scenes=scenes,
+        splits=tuple(item.split for item in collection.items),
+        groups=tuple(collection.groups()),
+        legend=legend,
+        places=located.train,
+        assess=located.assess,
+        losses=located.losses,
+        notes=notes,
+    )
+
+
+def check_learnable(material: Material) -> None:
+    """Refuse labels that no classifier can learn from.
+
+    Raises:
+        PointsError: If there are no places or only one class.
+    """
+    found = np.unique(material.places.label)
+    if not len(found):
+        raise PointsError("no labelled place is left to learn from; see the notes of `check`")
+    if len(found) == 1:
+        name = next(c.name for c in material.legend.classes if c.id == found[0])
+        raise PointsError(
+            f"all places have one class, {name!r}; need at least two: label another class, or add "
+            "random negatives with --background 200"
+        )
+
+
+def _read(labels: LabelSource, legend: Legend | None, *, presence_only: bool) -> Points:
+    assert labels.points is not None, "points are read only where they are given"
+    return read_points(
+        labels.points,
+        class_column=labels.class_column,
+        crs=labels.crs,
+        legend=legend,
+        presence_only=presence_only,
+    )
+
+
+def _from_masks(
+    collection: Collection, scenes: Sequence[Scene], legend: Legend | None
+) -> tuple[Located, Legend]:
+    if legend is None:
+        raise PointsError("masks need a legend; put legend.toml beside them or give --legend")
+    parts = []
+    for position, (item, scene) in enumerate(zip(collection.items, scenes, strict=True)):
+        found = simulate_places(
+            item.read_mask(scene), legend=legend, strategy="dense", n=1, seed=0, name=item.name,
+            valid=scene.read().valid,
+        )  # fmt: skip
+        parts.append(replace(found, scene=np.full(len(found), position)))
+    places = concatenate(parts)
+    nothing = places.take(np.zeros(len(places), dtype=bool))
+    note = f"every labelled pixel of {len(scenes)} masks is used"
+    return Located(places, nothing, Losses(), (note,)), legend
+
+
+def _add_background(
+    located: Located, scenes: Sequence[Scene], legend: Legend, count: int, seed: int
+) -> tuple[Located, Legend]:
+    wide = legend if legend.find(BACKGROUND) else legend.with_class(BACKGROUND, color="#b7b7a4")
+    found = wide.find(BACKGROUND)
+    assert found is not None, "the class was just added"
+    parts = [located.train]
+    for position, scene in enumerate(scenes):
+        drawn = draw_background(
+            scene.shape, scene.valid_at, located.train.on_scene(position), count,
+            seed=seed, name=scene.name, label=found.id,
+        )  # fmt: skip
+        group = drawn.group + 1 + max(int(part.group.max(initial=-1)) for part in parts)
+        where = np.full(len(drawn), position)
+        parts.append(replace(drawn, scene=where, group=group, index=np.full(len(drawn), -1)))
+    note = (
+        f"{count} random places per scene were taken as {BACKGROUND!r}: they are assumed, not "
+        "observed, and some may be presences"
+    )
+    return replace(located, train=concatenate(parts), notes=(*located.notes, note)), wide

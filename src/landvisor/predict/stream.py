@@ -1,0 +1,115 @@
+"""How a model becomes a map: overlapping windows in, finished rows out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landvisor.errors import ModelError
+from landvisor.geo.legend import Legend
+from landvisor.geo.scene import Scene
+from landvisor.geo.tiling import Window, cover
+from landvisor.learn.model import Model
+from landvisor.predict.blend import Strip
+from landvisor.recipe import PredictSpec
+
+
+@dataclass(frozen=True)
+class MapRows:
+    """Finished rows of a map.
+
+    Attributes:
+        window: Where they lie; always the full width of the scene.
+        classes: uint8 `[row, col]`: class ids, and the legend's nodata code.
+        probabilities: float32 `[class, row, col]`, summing to one where valid.
+        valid: `[row, col]`.
+    """
+
+    window: Window
+    classes: NDArray[np.uint8]
+    probabilities: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+
+
+def check_fit(model: Model, scene: Scene) -> None:
+    """Refuse a scene that a model was not made for.
+
+    Raises:
+        ModelError: If the number of bands differs.
+    """
+    wanted = model.card.bands
+    if len(scene.bands) != len(wanted):
+        raise ModelError(
+            f"the model reads {len(wanted)} bands ({', '.join(wanted)}) but scene {scene.name!r} "
+            f"has {len(scene.bands)} ({', '.join(scene.bands)}); give a scene with the same bands"
+        )
+
+
+def predict_rows(model: Model, scene: Scene, spec: PredictSpec) -> Iterator[MapRows]:
+    """Predict a scene and yield its rows from top to bottom, each exactly once.
+
+    Windows without a valid pixel are skipped; invalid pixels become no data.
+
+    Args:
+        model: What to predict with.
+        scene: Any size; one smaller than a window is one window.
+        spec: Window, overlap and batch size in pixels and windows.
+
+    Raises:
+        ModelError: If the scene's bands do not fit the model.
+        SceneError: If the file is damaged.
+    """
+    check_fit(model, scene)
+    overlap = min(spec.overlap, spec.window // 2)
+    windows = cover(scene.shape, size=spec.window, overlap=overlap)
+    lines = [list(group) for _, group in groupby(windows, key=lambda window: window.row)]
+    strip = Strip(len(model.card.legend.ids), scene.shape[1], overlap=overlap)
+    tops = [line[0].row for line in lines[1:]] + [scene.shape[0]]
+    for line, finished in zip(lines, tops, strict=True):
+        strip.reserve(line[0].row + line[0].rows)
+        _predict_line(model, scene, line, strip, spec.batch_size)
+        first, probabilities, valid = strip.finish(finished)
+        window = Window(first, 0, finished - first, scene.shape[1])
+        classes = classify(probabilities, valid, model.card.legend)
+        yield MapRows(window, classes, probabilities, valid)
+
+
+def classify(
+    probabilities: NDArray[np.float32], valid: NDArray[np.bool_], legend: Legend
+) -> NDArray[np.uint8]:
+    """Give every valid pixel the id of its most probable class.
+
+    Args:
+        probabilities: `[class, row, col]` in the order of `legend.ids`.
+        valid: `[row, col]`.
+        legend: The model's legend.
+    """
+    ids = np.asarray(legend.ids, dtype=np.uint8)
+    return np.where(valid, ids[probabilities.argmax(axis=0)], np.uint8(legend.nodata))
+
+
+def _predict_line(
+    model: Model, scene: Scene, line: list[Window], strip: Strip, batch_size: int
+) -> None:
+    waiting: list[tuple[Window, NDArray[Any], NDArray[np.bool_]]] = []
+    for window in line:
+        data, valid = scene.read(window)
+        strip.mark(window.row, window.col, valid)
+        if valid.any():
+            waiting.append((window, data, valid))
+        if len(waiting) == batch_size or (waiting and window is line[-1]):
+            _predict_batch(model, waiting, strip)
+            waiting = []
+
+
+def _predict_batch(
+    model: Model, batch: list[tuple[Window, NDArray[Any], NDArray[np.bool_]]], strip: Strip
+) -> None:
+    data, valid = np.stack([part[1] for part in batch]), np.stack([part[2] for part in batch])
+    for (window, _, _), probabilities in zip(batch, model.predict(data, valid), strict=True):
+        strip.add(window.row, window.col, probabilities)
