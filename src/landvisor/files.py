@@ -1,0 +1,300 @@
+"""How outputs reach the disk whole: aside, synced, renamed; with hashes and a run record."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from landvisor.errors import LandvisorError, OutputError
+
+RECORD = "run.json"
+"""Name of the record whose presence marks a folder as a finished output of landvisor."""
+
+_PACKAGES = (
+    "landvisor",
+    "numpy",
+    "torch",
+    "rasterio",
+    "scikit-learn",
+    "timm",
+    "segmentation-models-pytorch",
+    "lightning",
+)
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# GDAL reports no errno, so a disk with less than this left counts as the cause of its failure.
+_ALMOST_NOTHING = 4 << 20
+
+
+def check_output(path: Path | str, *, overwrite: bool) -> None:
+    """Refuse an output that could not be published, before any work is done for it.
+
+    An empty folder counts as free. With `overwrite`, a folder is replaced only if it holds
+    `run.json`: a mistyped `--out` must never delete somebody's files.
+
+    Raises:
+        OutputError: If it exists and may not be replaced, or its parent is missing or locked.
+    """
+    target = Path(path).absolute()
+    parent = target.parent
+    if not parent.is_dir():
+        raise OutputError(f"{str(parent)!r} is not a folder; create it or change --out")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise OutputError(f"folder {str(parent)!r} is not writable; change its rights or --out")
+    if _is_free(target):
+        return
+    if not overwrite:
+        raise OutputError(f"{str(target)!r} exists already; add --overwrite or change --out")
+    if target.is_dir() and not (target / RECORD).is_file():
+        raise OutputError(
+            f"{str(target)!r} holds files but no {RECORD}, so landvisor did not make it and "
+            "will not replace it; change --out"
+        )
+
+
+@contextmanager
+def writing(path: Path | str) -> Iterator[None]:
+    """Turn what the system or GDAL says while `path` is written into one OutputError."""
+    try:
+        yield
+    except LandvisorError:
+        raise
+    except _write_errors() as error:
+        raise OutputError(_explain(error, Path(path))) from error
+
+
+@contextmanager
+def publish_directory(target: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a folder to fill; it becomes `target` by renaming once the block ends well.
+
+    The folder lies beside `target`, so that renaming moves no data. After an exception it is
+    removed and `target` is as it was; after a kill only a hidden `.part` folder is left.
+
+    Raises:
+        OutputError: If `check_output` refuses, `target` is a file, or writing fails.
+    """
+    final = _resolve(target)
+    check_output(final, overwrite=overwrite)
+    if final.exists() and not final.is_dir():
+        raise OutputError(f"{str(final)!r} is a file, a folder is to be written; change --out")
+    with _staging(final) as staging:
+        yield staging
+        with writing(final):
+            _sync_tree(staging)
+            _put(staging, final, overwrite=overwrite)
+
+
+@contextmanager
+def publish_file(target: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a path of the same name to write; it becomes `target` once the block ends well.
+
+    It lies in a folder of its own beside `target`: what a driver leaves next to it is dropped.
+
+    Raises:
+        OutputError: If `check_output` refuses, `target` is a folder, or writing fails.
+    """
+    final = _resolve(target)
+    check_output(final, overwrite=overwrite)
+    if final.is_dir():
+        raise OutputError(f"{str(final)!r} is a folder, a file is to be written; change --out")
+    with _staging(final) as staging:
+        yield staging / final.name
+        with writing(final):
+            _sync(staging / final.name)
+            check_output(final, overwrite=overwrite)
+            (staging / final.name).replace(final)
+            _sync(final.parent)
+
+
+def hash_file(path: Path | str) -> str:
+    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def run_record(
+    command: Sequence[str],
+    *,
+    seed: int,
+    recipe: Mapping[str, Any],
+    inputs: Mapping[str, Path | str],
+    started: datetime,
+    outputs: Path | None = None,
+) -> dict[str, Any]:
+    """Describe a run: what was asked, from what, with which software, and when.
+
+    Args:
+        command: The command line, argument by argument.
+        seed: The number that all randomness follows from.
+        recipe: All choices, as `Recipe.model_dump()` gives them.
+        inputs: What was read, by its role (`scene`, `points`, …); only files are hashed.
+        started: When the run began, with its time zone.
+        outputs: A filled folder whose files are hashed by name, or None.
+    """
+    finished = datetime.now(UTC)
+    return {
+        "command": list(command),
+        "seed": seed,
+        "recipe": dict(recipe),
+        "inputs": {role: _describe(Path(path)) for role, path in inputs.items()},
+        "outputs": _hash_files(outputs) if outputs is not None else {},
+        "versions": _versions(),
+        "platform": {"system": platform.platform(), "machine": platform.machine()},
+        "started": started.astimezone(UTC).isoformat(timespec="seconds"),
+        "finished": finished.isoformat(timespec="seconds"),
+        "seconds": round((finished - started).total_seconds(), 1),
+    }
+
+
+def write_json(path: Path | str, content: Any) -> None:
+    """Write JSON that any reader accepts: NaN and infinity become null, arrays become lists.
+
+    Raises:
+        OutputError: If the disk is full or the path cannot be written.
+    """
+    text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+    with writing(path):
+        Path(path).write_text(text + "\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, (date, datetime)):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):  # numpy's arrays and scalars, without importing numpy
+        return _plain(value.tolist())
+    return value
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {"path": str(path), "sha256": None, "bytes": None}
+    return {"path": str(path), "sha256": hash_file(path), "bytes": path.stat().st_size}
+
+
+def _hash_files(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): hash_file(path) for path in files}
+
+
+def _versions() -> dict[str, str | None]:
+    import rasterio  # slow, and no command's help needs it
+
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    found["gdal"] = str(rasterio.__gdal_version__)
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def _resolve(target: Path | str) -> Path:
+    # A link is followed, so that renaming replaces what it points to and not the link.
+    return Path(target).resolve()
+
+
+def _is_free(target: Path) -> bool:
+    if not os.path.lexists(target):
+        return True
+    return target.is_dir() and not any(target.iterdir())
+
+
+def _aside(final: Path, kind: str) -> Path:
+    return final.with_name(f".{final.name}.{uuid.uuid4().hex[:8]}.{kind}")
+
+
+@contextmanager
+def _staging(final: Path) -> Iterator[Path]:
+    staging = _aside(final, "part")
+    with writing(staging):
+        staging.mkdir()
+    try:
+        yield staging
+    except OSError as error:
+        # Any code may run inside: only a full disk is surely about the output.
+        if isinstance(error, LandvisorError) or error.errno not in _FULL:
+            raise
+        raise OutputError(_explain(error, final)) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _put(staging: Path, final: Path, *, overwrite: bool) -> None:
+    check_output(final, overwrite=overwrite)  # someone may have written it meanwhile
+    old = _aside(final, "old")
+    replaces = final.exists()
+    if replaces:
+        final.rename(old)
+    try:
+        staging.rename(final)
+    except BaseException:
+        if replaces:
+            old.rename(final)
+        raise
+    _sync(final.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        _sync(path)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    if path.is_dir() and os.name == "nt":
+        return  # Windows cannot open a folder, and needs no sync of it
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _write_errors() -> tuple[type[Exception], ...]:
+    from rasterio._err import CPLE_BaseError  # slow; evaluated only once something failed
+    from rasterio.errors import RasterioError
+
+    return OSError, CPLE_BaseError, RasterioError
+
+
+def _explain(error: Exception, path: Path) -> str:
+    number = error.errno if isinstance(error, OSError) else None
+    free = _free_bytes(path)
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    if number in _FULL or (number is None and free < _ALMOST_NOTHING):
+        return (
+            f"disk full while writing {str(path)!r} ({free / 1e6:.0f} MB left; {reason}); "
+            "free some space or write to another disk with --out"
+        )
+    return (
+        f"cannot write {str(path)!r}: {reason}; check the folder's rights and the "
+        f"{free / 1e6:.0f} MB left on its disk, or change --out"
+    )
+
+
+def _free_bytes(path: Path) -> int:
+    for folder in path.absolute().parents:
+        if folder.is_dir():
+            return shutil.disk_usage(folder).free
+    return 0
