@@ -34,7 +34,7 @@ _PACKAGES = (
 )
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # GDAL reports no errno, so a disk with less than this left counts as the cause of its failure.
-_ALMOST_NOTHING = 4 << 20
+_ALMOST_NOTHING = 16 << 20
 
 
 def check_output(path: Path | str, *, overwrite: bool) -> None:
@@ -279,10 +279,10 @@ def _write_errors() -> tuple[type[Exception], ...]:
 
 
 def _explain(error: Exception, path: Path) -> str:
-    number = error.errno if isinstance(error, OSError) else None
+    full = isinstance(error, OSError) and error.errno in _FULL
     free = _free_bytes(path)
     reason = (str(error) or type(error).__name__).splitlines()[0]
-    if number in _FULL or (number is None and free < _ALMOST_NOTHING):
+    if full or free < _ALMOST_NOTHING:
         return (
             f"disk full while writing {str(path)!r} ({free / 1e6:.0f} MB left; {reason}); "
             "free some space or write to another disk with --out"

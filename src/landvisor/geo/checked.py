@@ -93,7 +93,8 @@ class CheckedRaster:
         trace: TracebackType | None,
     ) -> None:
         try:
-            with writing(self._path):
+            # The environment takes GDAL's messages from stderr into the log.
+            with writing(self._path), rasterio.Env():
                 self._raster.close()
                 if error is None:
                     self._finish()
@@ -134,9 +135,11 @@ class CheckedRaster:
         with pixel_space_allowed(), rasterio.open(self._path) as raster:
             for window, expected in self._sums.items():
                 if _checksum(raster.read(window=_native(window))) != expected:
-                    raise OutputError(
-                        f"{str(self._path)!r} reads back other values than were written at row "
-                        f"{window.row}, column {window.col}; check the disk, then run again"
+                    # An OSError, because `writing` then says whether the disk is full: GDAL
+                    # loses what fails while it flushes and closes, only reading shows it.
+                    raise OSError(
+                        f"it reads back other values than were written at row {window.row}, "
+                        f"column {window.col}"
                     )
 
     def _clean(self) -> None:

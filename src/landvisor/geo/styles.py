@@ -39,7 +39,7 @@ def color_table(legend: Legend) -> dict[int, Color]:
 def legend_tag(legend: Legend) -> str:
     """Return the predicted classes as JSON, for a tag inside the raster."""
     classes = [{"id": c.id, "name": c.name, "color": c.color} for c in legend.active]
-    return json.dumps(classes, ensure_ascii=False)
+    return json.dumps(classes)
 
 
 def write_qml(path: Path, *, legend: Legend) -> None:
