@@ -1,13 +1,16 @@
 """Time the partial loss, forward and backward, against dense ways to write it.
 
-Run `python benchmarks/loss.py`; it prints a markdown table. All ways get the same logits, a leaf
-in float32 that requires its gradient, so each pays for one dense gradient: of an indexed tensor
-it is a map of zeros with few numbers in it. That fill is timed as a row of its own.
+Run `python benchmarks/loss.py`; it prints a markdown table. Where the machine is shared, add
+`--threads 1`: small kernels wait long for a second thread that has other work. All ways get the
+same logits, a leaf in float32 that requires its gradient, so each pays for a dense gradient: of
+an indexed tensor it is a map of zeros with few numbers in it. That fill has a row of its own,
+and so has the loss without it, as where a network's head is applied at the places alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import random
 import statistics
 import time
 from collections.abc import Callable
@@ -20,6 +23,7 @@ from torch import Tensor
 from landvisor.learn.losses import PartialFocalLoss, partial_focal, sample_logits
 
 IGNORE = 255
+WARM_UP = 2  # the first repeats pay for memory and threads
 OURS = "partial_focal, given places"
 
 
@@ -66,6 +70,12 @@ def sparse(case: Case) -> Tensor:
     return partial_focal(rows, case.labels)
 
 
+def sparse_rows(case: Case) -> Tensor:
+    size = case.logits.shape[2], case.logits.shape[3]
+    rows = sample_logits(case.logits.detach(), case.coords, case.batch, size=size)
+    return partial_focal(rows.requires_grad_(), case.labels)
+
+
 def module(case: Case) -> Tensor:
     return PartialFocalLoss(ignore_index=IGNORE)(case.logits, case.target)
 
@@ -87,6 +97,7 @@ def only_zero_gradient(case: Case) -> Tensor:
 
 WAYS: dict[str, Callable[[Case], Tensor]] = {
     OURS: sparse,
+    "the same, gradient up to the places' logits": sparse_rows,
     "PartialFocalLoss, given a raster": module,
     "dense Σ(focal·MASK)/ΣMASK": dense_masked,
     "F.cross_entropy(ignore_index)": cross_entropy,
@@ -99,22 +110,22 @@ def time_once(way: Callable[[Case], Tensor], case: Case) -> tuple[float, float]:
     case.logits.grad = None
     start = time.perf_counter()
     loss = way(case)
-    _wait(case)
     forward = time.perf_counter()
     loss.backward()
-    _wait(case)
     return 1e3 * (forward - start), 1e3 * (time.perf_counter() - start)
 
 
 def measure(case: Case, *, repeats: int) -> dict[str, list[tuple[float, float]]]:
-    """Time all ways in turn, over and over, so that a busy machine slows all alike."""
+    """Time all ways in turn, over and over, so that a busy machine slows all alike.
+
+    The order is shuffled each time: what a way pays for memory depends on what was freed before.
+    """
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in WAYS}
-    for repeat in range(repeats + 2):
-        for name, way in WAYS.items():
-            taken = time_once(way, case)
-            if repeat >= 2:  # the first rounds pay for memory and threads
-                times[name].append(taken)
-    return times
+    order = random.Random(0)
+    for _ in range(repeats):
+        for name in order.sample(list(WAYS), len(WAYS)):
+            times[name].append(time_once(WAYS[name], case))
+    return {name: taken[WARM_UP:] for name, taken in times.items()}
 
 
 def print_table(times: dict[str, list[tuple[float, float]]]) -> None:
@@ -133,26 +144,26 @@ def print_table(times: dict[str, list[tuple[float, float]]]) -> None:
         print(f"| {name} | {middle[0]:.2f} | {middle[1]:.2f} | {ratio[0]:.1f} | {ratio[1]:.1f} |")
 
 
-def _wait(case: Case) -> None:
-    if case.logits.is_cuda:
-        torch.cuda.synchronize()
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Time the partial loss against dense ones.")
+    defaults = {"batch": 8, "classes": 6, "side": 512, "points": 100, "repeats": 23}
+    for name, value in defaults.items():
+        parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    return parser.parse_args()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name, value in {
-        "batch": 8,
-        "classes": 6,
-        "side": 512,
-        "points": 100,
-        "repeats": 15,
-    }.items():
-        parser.add_argument(f"--{name}", type=int, default=value)
-    options = vars(parser.parse_args())
-    repeats = options.pop("repeats")
-    shape = "{batch}×{classes}×{side}×{side}, {points} places per image".format(**options)
-    print(f"{shape}, float32, {torch.get_num_threads()} CPU threads, torch {torch.__version__}\n")
-    print_table(measure(make_case(**options), repeats=repeats))
+    chosen = read_options()
+    torch.set_num_threads(chosen.threads)
+    case = make_case(
+        batch=chosen.batch, classes=chosen.classes, side=chosen.side, points=chosen.points
+    )
+    print(
+        f"{'×'.join(map(str, case.logits.shape))}, {chosen.points} places per image, float32, "
+        f"{chosen.threads} CPU threads, torch {torch.__version__}\n"
+    )
+    print_table(measure(case, repeats=chosen.repeats))
 
 
 if __name__ == "__main__":
