@@ -22,9 +22,9 @@ from landvisor.geo.bundle import (
     encode_shares,
     map_files,
     measure_uncertainty,
-    read_map_legend,
 )
 from landvisor.geo.legend import LandClass, Legend
+from landvisor.geo.styles import read_map_legend
 from landvisor.geo.tiling import Window, split_blocks
 
 LEGEND = Legend(

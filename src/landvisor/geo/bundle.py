@@ -17,18 +17,14 @@ from landvisor.errors import OutputError
 from landvisor.files import writing
 from landvisor.geo.checked import CheckedRaster, Layout
 from landvisor.geo.legend import Legend
-from landvisor.geo.stac import write_stac_item
 from landvisor.geo.styles import (
     LEGEND_TAG,
     color_table,
     legend_tag,
-    read_map_legend,
     write_category_names,
     write_qml,
 )
 from landvisor.geo.tiling import Window
-
-__all__ = ["MapFiles", "MapWriter", "map_files", "read_map_legend", "write_stac_item"]
 
 ONE = 254
 """Code of the share 1.0 in probability and uncertainty rasters; 0 is the share 0."""
