@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from landvisor.errors import CollectionError
 from landvisor.geo.legend import UNLABELLED, Legend, read_legend
 from landvisor.geo.rasters import Reading, open_bands, open_scene
-from landvisor.geo.scene import Scene
+from landvisor.geo.scene import Scene, scene_from_array
 
 RASTERS = {".tif", ".tiff", ".gtif", ".vrt", ".png", ".jpg", ".jpeg", ".jp2", ".img", ".webp"}
+TEST = "test"
 _COLUMNS = ("image", "mask", "split", "group")
 
 
@@ -99,6 +100,17 @@ class Collection:
             )
         return replace(self, items=items)
 
+    def for_learning(self, split: str | None, val_split: str | None) -> Collection:
+        """Keep what may be learned from: the named splits, else all scenes but those of `test`.
+
+        Raises:
+            CollectionError: If no item has one of the named splits.
+        """
+        if split is not None:
+            return self.select(",".join(part for part in (split, val_split) if part))
+        items = tuple(item for item in self.items if item.split != TEST)
+        return replace(self, items=items or self.items)
+
     def open_scenes(self, reading: Reading | None = None) -> tuple[Scene, ...]:
         """Open all scenes and check that they have the same bands.
 
@@ -117,6 +129,9 @@ class Collection:
     def groups(self) -> list[str]:
         """Return the group of each item; an item without one is a group of its own."""
         return [item.group or f"scene {item.name}" for item in self.items]
+
+
+CollectionSource = Path | str | Sequence[Path | str] | Scene | NDArray[Any] | Collection
 
 
 def open_collection(source: Path | str | Sequence[Path | str]) -> Collection:
@@ -145,6 +160,22 @@ def open_collection(source: Path | str | Sequence[Path | str]) -> Collection:
             raise CollectionError(f"no file matches {str(source)!r}; check the pattern")
         return _make([_as_item(Path(file)) for file in found], Path(found[0]).parent)
     return _make([_as_item(path)], path.parent)
+
+
+def as_collection(source: CollectionSource) -> Collection:
+    """Take what a user calls imagery as a collection.
+
+    Args:
+        source: Anything `open_collection` takes, an open scene, an array `[band, row, col]`, or
+            a collection.
+    """
+    if isinstance(source, Collection):
+        return source
+    if isinstance(source, np.ndarray):
+        source = scene_from_array(source)
+    if isinstance(source, Scene):
+        return Collection((Item(source.name, source),))
+    return open_collection(source)
 
 
 def band_collection(paths: Sequence[Path | str]) -> Collection:

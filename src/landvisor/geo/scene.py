@@ -83,20 +83,32 @@ class Scene:
             raise SceneError(f"window {wanted} leaves scene {self.name!r} of {self.shape}")
         return self.source.read(wanted)
 
-    def valid_at(self, pixels: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Tell for each pixel `[n, 2]` (row, col) whether it holds data; off the grid is False."""
-        rows, cols = self.shape
-        inside = ((pixels >= 0) & (pixels < np.array([rows, cols]))).all(axis=1)
-        result = np.zeros(len(pixels), dtype=bool)
+    def sample(self, pixels: NDArray[np.int64]) -> Pixels:
+        """Read single pixels, block by block.
+
+        Args:
+            pixels: `[n, 2]` as (row, col); any off the grid are invalid.
+
+        Returns:
+            Data `[band, n]` and validity `[n]`.
+        """
+        shape = np.array(self.shape)
+        inside = ((pixels >= 0) & (pixels < shape)).all(axis=1)
+        data = np.zeros((len(self.bands), len(pixels)), dtype=self.dtype)
+        valid = np.zeros(len(pixels), dtype=bool)
         blocks = pixels // _LOOKUP_BLOCK
         for block in np.unique(blocks[inside], axis=0):
             here = inside & (blocks == block).all(axis=1)
             first = block * _LOOKUP_BLOCK
-            size = np.minimum(_LOOKUP_BLOCK, np.array([rows, cols]) - first)
-            valid = self.read(Window(*(int(v) for v in (*first, *size)))).valid
-            local = pixels[here] - first
-            result[here] = valid[local[:, 0], local[:, 1]]
-        return result
+            size = np.minimum(_LOOKUP_BLOCK, shape - first)
+            found = self.read(Window(*(int(value) for value in (*first, *size))))
+            rows, cols = (pixels[here] - first).T
+            data[:, here], valid[here] = found.data[:, rows, cols], found.valid[rows, cols]
+        return Pixels(data, valid)
+
+    def valid_at(self, pixels: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell for each pixel `[n, 2]` (row, col) whether it holds data; off the grid is False."""
+        return self.sample(pixels).valid
 
     def with_mask(self, mask: Mask, note: str = "") -> Scene:
         """Return the same scene with more pixels marked as no data."""

@@ -14,30 +14,13 @@ from landvisor.geo.legend import Legend, read_legend
 from landvisor.geo.locate import Located, Losses, locate
 from landvisor.geo.places import Places, concatenate
 from landvisor.geo.points import Points, read_points
-from landvisor.geo.rasters import Reading
 from landvisor.geo.scene import Scene
-from landvisor.labels.background import draw_background
+from landvisor.labels.background import ValidAt, draw_background
 from landvisor.labels.simulate import simulate_places
+from landvisor.options import Options
 from landvisor.recipe import LabelSpec
 
 BACKGROUND = "background"
-
-
-@dataclass(frozen=True)
-class LabelSource:
-    """Where labels are read from and how.
-
-    Attributes:
-        points: A vector file, a CSV or a folder of them; None takes the masks whole.
-        class_column: Column with the class; found by its name by default.
-        crs: CRS of coordinates whose file does not say.
-        legend: A `legend.toml`; the collection's own by default.
-    """
-
-    points: Path | None
-    class_column: str | None = None
-    crs: str | None = None
-    legend: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -77,30 +60,32 @@ class Material:
 
 def gather(
     collection: Collection,
-    labels: LabelSource,
+    labels: Path | str | Points | None,
     *,
     spec: LabelSpec,
-    reading: Reading | None = None,
+    options: Options | None = None,
     seed: int = 0,
 ) -> Material:
     """Open the scenes, read the labels and bring both together.
 
     Args:
         collection: The scenes, already reduced to the splits that are used.
-        labels: Points, or None for every labelled pixel of the masks.
+        labels: A points file, a folder of them, or `Points`; None takes every labelled pixel of
+            the collection's masks.
         spec: Background and the rule for polygons.
-        reading: No-data and area of interest.
+        options: How files are read.
         seed: Of background places.
 
     Raises:
         PointsError: If nothing can be learned from the labels.
     """
-    scenes = collection.open_scenes(reading)
-    legend = read_legend(labels.legend) if labels.legend else collection.legend
-    if labels.points is None:
+    how = options or Options()
+    scenes = collection.open_scenes(how.reading)
+    legend = read_legend(how.legend) if how.legend else collection.legend
+    if labels is None:
         located, legend = _from_masks(collection, scenes, legend)
     else:
-        points = _read(labels, legend, presence_only=spec.background > 0)
+        points = _read(labels, legend, how, presence_only=spec.background > 0)
         located, legend = (
             locate(points, scenes, max_per_feature=spec.max_per_feature),
             points.legend,
@@ -137,12 +122,15 @@ def check_learnable(material: Material) -> None:
         )
 
 
-def _read(labels: LabelSource, legend: Legend | None, *, presence_only: bool) -> Points:
-    assert labels.points is not None, "points are read only where they are given"
+def _read(
+    labels: Path | str | Points, legend: Legend | None, how: Options, *, presence_only: bool
+) -> Points:
+    if isinstance(labels, Points):
+        return labels
     return read_points(
-        labels.points,
-        class_column=labels.class_column,
-        crs=labels.crs,
+        labels,
+        class_column=how.class_column,
+        crs=how.crs,
         legend=legend,
         presence_only=presence_only,
     )
@@ -175,14 +163,21 @@ def _add_background(
     parts = [located.train]
     for position, scene in enumerate(scenes):
         drawn = draw_background(
-            scene.shape, scene.valid_at, located.train.on_scene(position), count,
-            seed=seed, name=scene.name, label=found.id,
-        )  # fmt: skip
-        group = drawn.group + 1 + max(int(part.group.max(initial=-1)) for part in parts)
-        where = np.full(len(drawn), position)
-        parts.append(replace(drawn, scene=where, group=group, index=np.full(len(drawn), -1)))
+            scene.shape,
+            _validity(scene),
+            places=located.train.on_scene(position),
+            n=count,
+            seed=seed,
+            name=scene.name,
+            label=found.id,
+        )
+        parts.append(replace(drawn, scene=np.full(len(drawn), position)))
     note = (
         f"{count} random places per scene were taken as {BACKGROUND!r}: they are assumed, not "
         "observed, and some may be presences"
     )
     return replace(located, train=concatenate(parts), notes=(*located.notes, note)), wide
+
+
+def _validity(scene: Scene) -> ValidAt:
+    return lambda rows, cols: scene.valid_at(np.stack([rows, cols], axis=1))

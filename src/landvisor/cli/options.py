@@ -1,0 +1,172 @@
+"""Every option that several verbs share, defined once, and how they become specs."""
+
+from __future__ import annotations
+
+import logging
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from landvisor.errors import RecipeError
+
+if TYPE_CHECKING:
+    from landvisor.geo.collection import Collection
+    from landvisor.options import Options
+    from landvisor.recipe import Recipe
+
+F = TypeVar("F", bound=Callable[..., Any])
+Values = dict[str, Any]
+MODELS = ("unet", "fpn", "deeplabv3plus", "segformer", "instant", "bank", "forest")
+
+
+def options(*parts: Callable[[F], F]) -> Callable[[F], F]:
+    """Join options into one decorator, in the order of the help text."""
+
+    def add(function: F) -> F:
+        for part in reversed(parts):
+            function = part(function)
+        return function
+
+    return add
+
+
+def out_option(what: str) -> Callable[[F], F]:
+    """Return `--out`, `-o` for a given kind of output, and `--overwrite`."""
+    return options(
+        click.option("--out", "-o", type=click.Path(path_type=Path), required=True, help=what),
+        click.option("--overwrite", is_flag=True, help="Replace an existing output."),
+    )
+
+
+seed_option = click.option(
+    "--seed", type=click.IntRange(0), default=None, help="All randomness follows from it."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+split_option = click.option("--split", help="Splits of the collection to use, as in train,val.")
+stack_option = click.option(
+    "--stack", is_flag=True, help="The images are the bands of one scene, a file per band."
+)
+
+verbosity = options(
+    click.option("-v", "--verbose", count=True, help="Say more; -vv shows tracebacks."),
+    click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong."),
+)
+
+reading_options = options(
+    click.option("--nodata", type=float, help="Value of no-data that the file does not declare."),
+    click.option(
+        "--nodata-tolerance", type=click.FloatRange(0), default=0.0,
+        help="With --nodata: how far a border-connected collar may differ from it.",
+    ),
+    click.option(
+        "--aoi", type=click.Path(path_type=Path), help="Polygons; only the area inside is used."
+    ),
+)  # fmt: skip
+
+label_options = options(
+    click.option("--class-column", help="Column of the points that holds the class."),
+    click.option("--crs", help="CRS of points whose file does not say, as in EPSG:32633."),
+    click.option("--legend", type=click.Path(path_type=Path), help="A legend.toml."),
+)
+
+recipe_options = options(
+    click.option("--recipe", type=click.Path(path_type=Path), help="A recipe in TOML."),
+    click.option(
+        "--set", "settings", multiple=True, metavar="KEY=VALUE",
+        help="Set one choice of the recipe, as in --set fit.lr=0.002.",
+    ),
+)  # fmt: skip
+
+model_options = options(
+    click.option("--model", type=click.Choice(MODELS), help="What learns."),
+    click.option("--encoder", help="A timm encoder, as in mobilenetv2_100."),
+    click.option("--encoder-weights", help="auto, none, a hub name, or a .safetensors file."),
+    click.option("--epochs", type=click.IntRange(1), help="Longest training of a network."),
+    click.option(
+        "--background", type=click.IntRange(0),
+        help="Random negatives per scene, for presence-only points.",
+    ),
+)  # fmt: skip
+
+_DIRECT = {
+    "model": "net.model",
+    "encoder": "net.encoder",
+    "encoder_weights": "net.encoder_weights",
+    "epochs": "fit.epochs",
+    "background": "labels.background",
+    "folds": "assess.folds",
+    "seed": "seed",
+}
+
+
+def start_talking(values: Values) -> None:
+    """Send the library's log to stderr, as much of it as `-v` and `-q` ask for."""
+    level = logging.INFO - 10 * min(values["verbose"], 1)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.getLogger("landvisor").setLevel(logging.WARNING if values["quiet"] else level)
+
+
+def make_recipe(values: Values) -> Recipe:
+    """Build the recipe: the file, then `--set`, then the options with a name of their own."""
+    from landvisor.recipe import Recipe, read_recipe  # pydantic is slow to import
+
+    recipe = read_recipe(values["recipe"]) if values.get("recipe") else Recipe()
+    settings = dict(_parse_setting(text) for text in values.get("settings", ()))
+    direct = {path: values[key] for key, path in _DIRECT.items() if values.get(key) is not None}
+    return recipe.with_values({**settings, **direct})
+
+
+def make_options(values: Values) -> Options:
+    """Build what surrounds a run, with a progress bar where stderr is a terminal."""
+    from landvisor.geo.rasters import Reading  # imports rasterio
+    from landvisor.options import Options
+
+    quiet = bool(values.get("quiet"))
+    reading = Reading(
+        values.get("nodata"), values.get("nodata_tolerance") or 0.0, values.get("aoi")
+    )
+    return Options(
+        reading=reading,
+        class_column=values.get("class_column"),
+        crs=values.get("crs"),
+        legend=values.get("legend"),
+        split=values.get("split"),
+        val_split=values.get("val_split"),
+        overwrite=bool(values.get("overwrite")),
+        progress=not quiet and click.get_text_stream("stderr").isatty(),
+        on_rows=None if quiet else _show_rows(),
+    )
+
+
+def find_collection(images: tuple[str, ...], *, stack: bool) -> Collection:
+    """Open what a user named as imagery: one source, several files, or a file per band."""
+    from landvisor.geo.collection import band_collection, open_collection
+
+    if stack:
+        return band_collection(images)
+    return open_collection(images[0] if len(images) == 1 else list(images))
+
+
+def _parse_setting(text: str) -> tuple[str, Any]:
+    key, found, value = text.partition("=")
+    if not found:
+        raise RecipeError(f"--set {text!r} has no value; write it as --set fit.lr=0.002")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value
+
+
+def _show_rows() -> Callable[[int, int], None] | None:
+    stream = click.get_text_stream("stderr")
+    if not stream.isatty():
+        return None
+
+    def show(done: int, total: int) -> None:
+        end = "\n" if done >= total else ""
+        click.echo(f"\rpredicted {done} of {total} rows{end}", err=True, nl=False)
+
+    return show

@@ -1,0 +1,139 @@
+"""Which learner a recipe names, how validation is held out, and how good a fit is elsewhere."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from landvisor.accuracy.assess import Assessment, assess_places
+from landvisor.accuracy.folds import assign_folds, split_validation
+from landvisor.geo.places import SOURCES, Places
+from landvisor.labels.material import Material
+from landvisor.learn.encoders import load_encoder
+from landvisor.learn.instant import InstantLearner
+from landvisor.learn.job import Job, Learner
+from landvisor.learn.model import Model
+from landvisor.learn.network import NetworkLearner
+from landvisor.recipe import INSTANT_MODELS, NETWORKS, Recipe
+
+log = logging.getLogger(__name__)
+
+LEARNERS: dict[str, Callable[[Job], Learner]] = {
+    **dict.fromkeys(NETWORKS, NetworkLearner),
+    **dict.fromkeys(INSTANT_MODELS, InstantLearner),
+}
+_OBSERVED = max(SOURCES["human"], SOURCES["simulated"])
+
+
+def settle_model(recipe: Recipe, bands: tuple[str, ...]) -> tuple[Recipe, tuple[str, ...]]:
+    """Replace `instant` by `bank` where no encoder weights can be had, and say so."""
+    if recipe.net.model != "instant" or recipe.net.encoder_weights != "auto":
+        return recipe, ()
+    if load_encoder(recipe.net, bands).pretrained:
+        return recipe, ()
+    note = (
+        f"no weights of {recipe.net.encoder!r} are at hand, so the filter bank alone is used; "
+        "give --encoder-weights file.safetensors for the better model"
+    )
+    return recipe.with_values({"net.model": "bank"}), (note,)
+
+
+def make_learner(job: Job) -> Learner:
+    """Prepare the learner that a job's recipe names."""
+    return LEARNERS[job.recipe.net.model](job)
+
+
+def fit_material(
+    learner: Learner, material: Material, recipe: Recipe, *, val_split: str | None = None
+) -> Model:
+    """Fit on everything but what validation holds out, and complete the model's card.
+
+    Scenes of `val_split` validate where they hold places; else spatial blocks are held out.
+    """
+    places = material.places
+    held = material.in_split(val_split) if val_split else np.zeros(len(places), dtype=bool)
+    rule = f"scenes of split {val_split!r}"
+    if not held.any():
+        held = hold_out(places, material, recipe)
+        rule = "spatial blocks held out of the training places"
+    model = learner.fit(places.take(~held), places.take(held) if held.any() else None,
+                        seed=recipe.seed)  # fmt: skip
+    log.info("%s", describe_validation(model, rule, int(held.sum())))
+    return with_card(model, notes=material.notes, validation={"rule": rule})
+
+
+def hold_out(places: Places, material: Material, recipe: Recipe) -> np.ndarray[Any, Any]:
+    """Choose the places that validate: whole features in spatial blocks, about `fit.val_share`."""
+    if recipe.fit.val_share == 0:
+        return np.zeros(len(places), dtype=bool)
+    return split_validation(
+        places,
+        shapes=material.shapes,
+        share=recipe.fit.val_share,
+        seed=recipe.seed,
+        scene_groups=material.groups,
+    )
+
+
+def cross_validate(learner: Learner, material: Material, recipe: Recipe) -> Assessment:
+    """Estimate how right the map is at labelled places, on folds that no choice has seen.
+
+    Everything inside a fold (validation, early stopping, choice of classifier) happens on its
+    training part. Labels made from labels are never scored.
+
+    Raises:
+        AssessmentError: If the places do not make enough spatial units.
+    """
+    places = material.places
+    split = assign_folds(
+        places,
+        shapes=material.shapes,
+        folds=recipe.assess.folds,
+        seed=recipe.seed,
+        scene_groups=material.groups,
+    )
+    ids = np.asarray(material.legend.ids)
+    predicted = np.full(len(places), -1)
+    for fold in range(recipe.assess.folds):
+        log.info("fold %d of %d", fold + 1, recipe.assess.folds)
+        outside = places.take(split.fold != fold)
+        held = hold_out(outside, material, recipe)
+        val = outside.take(held) if held.any() else None
+        model = learner.fit(outside.take(~held), val, seed=recipe.seed)
+        inside = split.fold == fold
+        predicted[inside] = ids[learner.predict(model, places.take(inside)).argmax(axis=1)]
+    scored = places.source <= _OBSERVED
+    return assess_places(
+        places.label[scored],
+        predicted[scored],
+        legend=material.legend,
+        block=split.block[scored],
+        resamples=recipe.assess.bootstrap,
+        seed=recipe.seed,
+        statement=f"at labelled places, {recipe.assess.folds} outer spatial folds",
+        notes=(f"spatial units: {split.rule}",),
+    )
+
+
+def describe_validation(model: Model, rule: str, count: int) -> str:
+    """Say in one line what chose the model: its size and scores."""
+    if not count:
+        return "validation: none, the places are too few or too close together"
+    scores = model.card.validation
+    said = ", ".join(
+        f"{label} {scores[key]:.3f}"
+        for key, label in (("mean_iou", "mean IoU"), ("oa", "overall accuracy"))
+        if isinstance(scores.get(key), float)
+    )
+    return f"validation on {count} places ({rule}): {said or 'no choice was needed'}"
+
+
+def with_card(model: Model, *, notes: tuple[str, ...] = (), **updates: dict[str, Any]) -> Model:
+    """Add notes and entries to a model's card."""
+    merged = {key: {**getattr(model.card, key), **value} for key, value in updates.items()}
+    together = tuple(dict.fromkeys((*model.card.notes, *notes)))
+    return replace(model, card=model.card.model_copy(update={**merged, "notes": together}))

@@ -1,0 +1,38 @@
+"""What surrounds a run besides its recipe: how inputs are read, what may be replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from landvisor.geo.rasters import Reading
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What surrounds a run besides its recipe.
+
+    Attributes:
+        reading: No-data and area of interest.
+        class_column: Column of the points with the class; found by its name by default.
+        crs: CRS of points whose file does not say.
+        legend: A `legend.toml`; the collection's or the points' own by default.
+        split: Splits of the collection to use, joined by commas; None uses all.
+        val_split: Split whose labelled places choose the model; spatial blocks by default.
+        overwrite: Replace an existing output.
+        progress: Show progress on stderr while training.
+        on_rows: Called with (rows done, rows in all) while predicting.
+    """
+
+    reading: Reading = field(default_factory=Reading)
+    class_column: str | None = None
+    crs: str | None = None
+    legend: Path | None = None
+    split: str | None = None
+    val_split: str | None = None
+    overwrite: bool = False
+    progress: bool = False
+    on_rows: Progress | None = None

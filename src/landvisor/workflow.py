@@ -1,0 +1,222 @@
+"""The whole chain: fit, predict, assess, map. The only module that knows all of it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from landvisor.accuracy.assess import Assessment
+from landvisor.accuracy.reference import hold_against
+from landvisor.files import (
+    check_output,
+    publish_directory,
+    publish_file,
+    run_record,
+    work_folder,
+    write_json,
+)
+from landvisor.geo.bundle import MapFiles
+from landvisor.geo.collection import Collection, CollectionSource, as_collection
+from landvisor.geo.points import Points
+from landvisor.geo.radiometry import measure_radiometry
+from landvisor.labels.material import Material, check_learnable, gather
+from landvisor.learn.job import Job, Learner
+from landvisor.learn.model import Model
+from landvisor.learn.model_file import load_model, save_model
+from landvisor.learn.train import cross_validate, fit_material, make_learner, settle_model
+from landvisor.options import Options
+from landvisor.predict.write import published, write_bundle
+from landvisor.recipe import Recipe
+from landvisor.report.bundle_page import write_report
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class MapResult:
+    """What `map` made: its folder, how good it is (None where not asked), and the model."""
+
+    folder: Path
+    assessment: Assessment | None
+    model: Model
+
+
+def fit(
+    scenes: CollectionSource,
+    points: Path | str | Points | None,
+    *,
+    recipe: Recipe | None = None,
+    out: Path | str | None = None,
+    options: Options | None = None,
+) -> Model:
+    """Fit a model to labelled places.
+
+    Args:
+        scenes: A file, folder, glob, `collection.csv`, array, `Scene` or `Collection`.
+        points: A points file or `Points`; None learns from every labelled pixel of the masks.
+        recipe: All choices; the defaults where None.
+        out: Where to write the model, a `.safetensors` file; None writes nothing.
+        options: What surrounds the run.
+
+    Raises:
+        LandvisorError: One of its children, in one line, where input or output is at fault.
+
+    Example:
+        ``landvisor.fit("scene.tif", "points.gpkg", out="model.safetensors")``
+    """
+    how = options or Options()
+    if out is not None:
+        check_output(out, overwrite=how.overwrite)
+    with work_folder(out) as folder:
+        material, settled, learner = _prepare(scenes, points, recipe or Recipe(), how, folder)
+        model = fit_material(learner, material, settled, val_split=how.val_split)
+    if out is not None:
+        with publish_file(out, overwrite=how.overwrite) as aside:
+            save_model(model, aside)
+    return model
+
+
+def predict(
+    model: Model | Path | str,
+    scenes: CollectionSource,
+    *,
+    out: Path | str,
+    recipe: Recipe | None = None,
+    options: Options | None = None,
+) -> list[MapFiles]:
+    """Predict scenes with a model and publish the maps as one folder.
+
+    Args:
+        model: A model, or its file.
+        scenes: What to predict; see `fit`.
+        out: Folder to make; it appears only when all is written and read back.
+        recipe: Its `predict` part is used; the model's own where None.
+        options: What surrounds the run.
+
+    Raises:
+        LandvisorError: One of its children, in one line, where input or output is at fault.
+
+    Example:
+        ``landvisor.predict("model.safetensors", "scene.tif", out="maps")``
+    """
+    how, started = options or Options(), datetime.now(UTC)
+    check_output(out, overwrite=how.overwrite)
+    loaded = model if isinstance(model, Model) else load_model(model)
+    choices = recipe or loaded.card.recipe
+    collection = as_collection(scenes).select(how.split)
+    opened = collection.open_scenes(how.reading)
+    with publish_directory(out, overwrite=how.overwrite) as folder:
+        files = write_bundle(loaded, opened, folder, spec=choices.predict, progress=how.on_rows)
+        _write_run(folder, choices, started, scenes=collection)
+    return [published(file, Path(out)) for file in files]
+
+
+def assess(
+    maps: Path | str,
+    reference: CollectionSource | Points,
+    *,
+    border: int = 0,
+    seed: int = 0,
+    options: Options | None = None,
+) -> Assessment:
+    """Hold finished maps against the masks of a collection, or against points.
+
+    Args:
+        maps: A map file, or the folder that `map` or `predict` made.
+        reference: A collection with masks, a mask raster, a points file or `Points`.
+        border: Leave out mask pixels this close to a class border, in pixels.
+        seed: Of the bootstrap.
+        options: What surrounds the run.
+
+    Raises:
+        LandvisorError: One of its children, in one line, where input is at fault.
+
+    Example:
+        ``print(landvisor.assess("maps", "collection.csv").table())``
+    """
+    how = options or Options()
+    return hold_against(Path(maps), reference, options=how, border=border, seed=seed)
+
+
+def map(  # noqa: A001 - the verb of the trade, and of the command line
+    scenes: CollectionSource,
+    points: Path | str | Points | None,
+    *,
+    out: Path | str,
+    recipe: Recipe | None = None,
+    options: Options | None = None,
+) -> MapResult:
+    """Turn imagery and labelled places into a map with a stated accuracy: the main job.
+
+    Args:
+        scenes: A file, folder, glob, `collection.csv`, array, `Scene` or `Collection`.
+        points: A points file or `Points`; None learns from the masks of the collection.
+        out: Folder to make; it appears only when all is written and read back.
+        recipe: All choices; the defaults where None.
+        options: What surrounds the run.
+
+    Raises:
+        LandvisorError: One of its children, in one line, where input or output is at fault.
+
+    Example:
+        ``landvisor.map("scene.tif", "points.gpkg", out="result")``
+    """
+    how, started = options or Options(), datetime.now(UTC)
+    check_output(out, overwrite=how.overwrite)
+    with work_folder(out) as work:
+        material, settled, learner = _prepare(scenes, points, recipe or Recipe(), how, work)
+        stated = cross_validate(learner, material, settled) if settled.assess.folds else None
+        model = fit_material(learner, material, settled, val_split=how.val_split)
+    with publish_directory(out, overwrite=how.overwrite) as folder:
+        files = write_bundle(
+            model, material.scenes, folder, spec=settled.predict, progress=how.on_rows
+        )
+        if stated is not None:
+            write_json(folder / "assessment.json", stated.to_dict())
+        write_report(folder, files[0], material=material, card=model.card, assessment=stated)
+        _write_run(folder, settled, started, scenes=as_collection(scenes), points=points)
+    return MapResult(Path(out), stated, model)
+
+
+def _prepare(
+    scenes: CollectionSource,
+    points: Path | str | Points | None,
+    recipe: Recipe,
+    how: Options,
+    folder: Path,
+) -> tuple[Material, Recipe, Learner]:
+    collection = as_collection(scenes).for_learning(how.split, how.val_split)
+    material = gather(collection, points, spec=recipe.labels, options=how, seed=recipe.seed)
+    check_learnable(material)
+    settled, notes = settle_model(recipe, material.scenes[0].bands)
+    material = replace(material, notes=(*material.notes, *notes))
+    for note in material.notes:
+        log.info("%s", note)
+    radiometry = measure_radiometry(material.scenes, seed=recipe.seed)
+    job = Job(material.scenes, material.legend, radiometry, settled, folder, how.progress)
+    return material, settled, make_learner(job)
+
+
+def _write_run(
+    folder: Path,
+    recipe: Recipe,
+    started: datetime,
+    *,
+    scenes: Collection,
+    points: Path | str | Points | None = None,
+) -> None:
+    inputs = {f"scene {i.name}": i.image for i in scenes.items if isinstance(i.image, Path)}
+    if isinstance(points, Path | str):
+        inputs["points"] = Path(points)
+    record = run_record(
+        ["landvisor", *sys.argv[1:]],
+        seed=recipe.seed,
+        recipe=recipe.model_dump(mode="json"),
+        inputs=inputs,
+        started=started,
+        outputs=folder,
+    )
+    write_json(folder / "run.json", record)
