@@ -10,6 +10,7 @@ import math
 import os
 import platform
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -115,6 +116,27 @@ def publish_file(target: Path | str, *, overwrite: bool = False) -> Iterator[Pat
             check_output(final, overwrite=overwrite)
             (staging / final.name).replace(final)
             _sync(final.parent)
+
+
+@contextmanager
+def work_folder(out: Path | str | None) -> Iterator[Path]:
+    """Yield a folder for caches and checkpoints; what a killed run leaves, the next one finds.
+
+    It is hidden beside `out` and removed once the block ends well; None gives a temporary one.
+
+    Raises:
+        OutputError: If it cannot be made.
+    """
+    if out is None:
+        with tempfile.TemporaryDirectory(prefix="landvisor-") as temporary:
+            yield Path(temporary)
+        return
+    final = _resolve(out)
+    folder = final.with_name(f".{final.name}.work")
+    with writing(folder):
+        folder.mkdir(exist_ok=True)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def hash_file(path: Path | str) -> str:
