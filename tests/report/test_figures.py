@@ -41,7 +41,7 @@ def test_uncertainty_is_scaled_from_0_to_1_and_masked_where_no_data(uncertainty)
 def test_an_overview_shows_image_map_uncertainty_and_a_legend(
     rgb, classes, uncertainty, legend, marks
 ):
-    figure = draw_overview(rgb, classes, uncertainty, legend=legend, marks=marks)
+    figure = draw_overview(rgb, classes, uncertainty=uncertainty, legend=legend, marks=marks)
     titles = [axes.get_title(loc="left") for axes in figure.axes[:3]]
     assert titles == ["Image and labelled places", "Map", "Uncertainty"]
     assert [t.get_text() for t in figure.legends[0].get_texts()] == list(legend.names)

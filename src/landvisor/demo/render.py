@@ -17,6 +17,7 @@ from landvisor.demo.layout import (
     Layout,
 )
 from landvisor.demo.noise import Field, make_fractal, scatter_crowns
+from landvisor.demo.village import HOUSES
 
 PIXEL_M = 2.0
 _SUN_AZIMUTH_DEG, _SUN_HEIGHT_DEG = 135.0, 42.0
@@ -63,7 +64,7 @@ def render(layout: Layout, rng: np.random.Generator) -> NDArray[np.uint16]:
     """
     canopy, tint = _grow_canopy(layout, rng)
     surface = _paint(layout, rng, tint=tint)
-    height = canopy + np.where(layout.roof >= 0, 6.0, 0.0)
+    height = canopy + np.where(layout.village.roof >= 0, 6.0, 0.0)
     light = _shade(layout.elevation + height, layout)
     seen = surface * light
     blurred = np.stack([gaussian_filter(band, 0.65) for band in seen])
@@ -76,7 +77,7 @@ def _grow_canopy(layout: Layout, rng: np.random.Generator) -> tuple[Field, Field
     distance, nearest, count = scatter_crowns(shape, rng, pitch=4.6)
     radius, tall = rng.uniform(2.4, 3.7, count)[nearest], rng.uniform(7.0, 15.0, count)[nearest]
     dome = np.sqrt(np.maximum(0.0, 1.0 - (distance / radius) ** 2))
-    garden = (layout.truth == BUILT) & (layout.roof < 0) & ~layout.paved
+    garden = (layout.truth == BUILT) & (layout.village.roof < 0) & ~layout.village.paved
     lone = rng.random(count)[nearest]
     wooded = (layout.truth == FOREST) | (garden & (lone < 0.20))
     shrub = (layout.truth == WETLAND) & (lone < 0.12)
@@ -94,8 +95,14 @@ def _paint(layout: Layout, rng: np.random.Generator, *, tint: Field) -> Field:
     for label, painted in (
         (CROPLAND, _paint_crops(layout, rng, patches=patches, grain=grain)),
         (FOREST, _paint_woods(rng, tint=tint, patches=patches)),
-        (BARE, _vary(_mix(_GRAVEL, _SOIL, 0.35 + 0.3 * patches), 0.10 * patches + 0.13 * grain)),
-        (WETLAND, _vary(_mix(_REED, _GRASS, 0.25 + 0.5 * patches), 0.13 * grain + 0.1 * patches)),
+        (
+            BARE,
+            _vary(_mix(_GRAVEL, _SOIL, share=0.35 + 0.3 * patches), 0.10 * patches + 0.13 * grain),
+        ),
+        (
+            WETLAND,
+            _vary(_mix(_REED, _GRASS, share=0.25 + 0.5 * patches), 0.13 * grain + 0.1 * patches),
+        ),
         (WATER, _paint_water(layout, grain=grain, patches=patches)),
         (BUILT, _paint_village(layout, rng, tint=tint, patches=patches)),
     ):
@@ -104,7 +111,7 @@ def _paint(layout: Layout, rng: np.random.Generator, *, tint: Field) -> Field:
 
 
 def _paint_grass(patches: Field, grain: Field) -> Field:
-    return _vary(_mix(_GRASS, _DRY_GRASS, 0.3 + 0.35 * patches), 0.07 * grain)
+    return _vary(_mix(_GRASS, _DRY_GRASS, share=0.3 + 0.35 * patches), 0.07 * grain)
 
 
 def _paint_crops(
@@ -127,27 +134,29 @@ def _paint_crops(
 def _paint_woods(rng: np.random.Generator, *, tint: Field, patches: Field) -> Field:
     shape = (patches.shape[0], patches.shape[1])
     stand = make_fractal(shape, rng, slope=3.0)
-    return _vary(_mix(_BROADLEAF, _CONIFER, 0.5 + 0.55 * stand + 0.12 * tint), 0.14 * tint)
+    return _vary(_mix(_BROADLEAF, _CONIFER, share=0.5 + 0.55 * stand + 0.12 * tint), 0.14 * tint)
 
 
 def _paint_water(layout: Layout, *, grain: Field, patches: Field) -> Field:
     land = gaussian_filter((layout.truth != WATER).astype(np.float64), 4.0)
-    return _vary(_mix(_WATER, _SILT, 1.1 * land + 0.08 * patches), 0.03 * grain)
+    return _vary(_mix(_WATER, _SILT, share=1.1 * land + 0.08 * patches), 0.03 * grain)
 
 
 def _paint_village(
     layout: Layout, rng: np.random.Generator, *, tint: Field, patches: Field
 ) -> Field:
-    gardens = _vary(_mix(_GRASS, _GRAVEL, 0.15 + 0.2 * patches), 0.08 * tint)
-    kinds = rng.choice(len(_ROOFS), size=4096, p=[0.34, 0.26, 0.20, 0.13, 0.07])
-    roofs = np.moveaxis(_ROOFS[kinds[layout.roof]], -1, 0)
-    roofs = _vary(roofs, 0.16 * layout.ridge + rng.normal(0, 0.09, 4096)[layout.roof])
-    built = np.where(layout.roof >= 0, roofs, gardens)
+    gardens = _vary(_mix(_GRASS, _GRAVEL, share=0.15 + 0.2 * patches), 0.08 * tint)
+    kinds = rng.choice(len(_ROOFS), size=HOUSES, p=[0.34, 0.26, 0.20, 0.13, 0.07])
+    roofs = np.moveaxis(_ROOFS[kinds[layout.village.roof]], -1, 0)
+    roofs = _vary(
+        roofs, 0.16 * layout.village.ridge + rng.normal(0, 0.09, HOUSES)[layout.village.roof]
+    )
+    built = np.where(layout.village.roof >= 0, roofs, gardens)
     paving = _vary(np.broadcast_to(_ASPHALT[:, None, None], built.shape), 0.05 * patches)
-    return np.where(layout.paved, paving, built)
+    return np.where(layout.village.paved, paving, built)
 
 
-def _mix(first: Field, second: Field, share: Field) -> Field:
+def _mix(first: Field, second: Field, *, share: Field) -> Field:
     """Blend two spectra `[band]` by a share `[row, col]`, clipped to 0..1."""
     part = np.clip(share, 0.0, 1.0)
     return np.asarray(first[:, None, None] * (1 - part) + second[:, None, None] * part)

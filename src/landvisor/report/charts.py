@@ -94,7 +94,7 @@ def draw_history(metrics: Mapping[str, Sequence[float]]) -> Figure:
     figure = new_figure(6.2, 0.5 + 1.5 * count)
     panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
     for axes, (name, values) in zip(panels, metrics.items(), strict=False):
-        _draw_curve(axes, np.asarray(values, dtype=np.float64), name)
+        _draw_curve(axes, np.asarray(values, dtype=np.float64), name=name)
     panels[-1].set_xlabel("epoch", color=QUIET, size=9)
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.set_layout_engine("constrained")
@@ -126,7 +126,7 @@ def _finish_bars(axes: Axes, names: Sequence[str]) -> None:
     axes.set_axisbelow(True)
 
 
-def _draw_curve(axes: Axes, values: NDArray[np.float64], name: str) -> None:
+def _draw_curve(axes: Axes, values: NDArray[np.float64], *, name: str) -> None:
     epochs = np.arange(1, len(values) + 1)
     axes.plot(epochs, values, color=_ACCENT, lw=1.8)
     axes.spines[["top", "right", "left"]].set_visible(False)

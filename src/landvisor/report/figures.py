@@ -50,7 +50,7 @@ def draw_scene(
 def draw_map(classes: NDArray[np.uint8], legend: Legend) -> Figure:
     """Draw class ids `[row, col]` in the legend's colours; what it lacks is no data."""
     figure, axes = _frame_picture(classes.shape)
-    _show_map(axes, classes, legend)
+    _show_map(axes, classes, legend=legend)
     return figure
 
 
@@ -60,15 +60,15 @@ def draw_uncertainty(uncertainty: NDArray[np.floating]) -> Figure:
     image = _show_uncertainty(axes, uncertainty)
     place = axes.get_position()
     bar = figure.add_axes((place.x0, 0.55 * place.y0, place.width, 0.22 * place.y0))
-    _draw_scale(figure, bar, image)
+    _draw_scale(bar, image)
     return figure
 
 
 def draw_overview(
     rgb: NDArray[np.uint8],
     classes: NDArray[np.uint8],
-    uncertainty: NDArray[np.floating],
     *,
+    uncertainty: NDArray[np.floating],
     legend: Legend,
     marks: Marks | None = None,
 ) -> Figure:
@@ -80,7 +80,7 @@ def draw_overview(
     bottom, top = 0.6 / (side + 1.05), side / (side + 1.05)
     panels = [figure.add_axes((0.006 + 0.334 * k, bottom, 0.32, top)) for k in range(3)]
     _show_scene(panels[0], rgb, marks=marks, legend=legend)
-    _show_map(panels[1], classes, legend)
+    _show_map(panels[1], classes, legend=legend)
     image = _show_uncertainty(panels[2], uncertainty)
     for axes, title in zip(
         panels, ("Image and labelled places", "Map", "Uncertainty"), strict=True
@@ -88,7 +88,7 @@ def draw_overview(
         axes.set_title(title, loc="left", size=13, color=INK, pad=8, weight="bold")
     place = panels[2].get_position()
     bar = figure.add_axes((place.x0, 0.62 * bottom, place.width, 0.15 * bottom))
-    _draw_scale(figure, bar, image)
+    _draw_scale(bar, image)
     _draw_legend(figure, legend, height=bottom)
     return figure
 
@@ -130,7 +130,7 @@ def _show_scene(
     axes.set(xlim=(-0.5, rgb.shape[1] - 0.5), ylim=(rgb.shape[0] - 0.5, -0.5))
 
 
-def _show_map(axes: Axes, classes: NDArray[np.uint8], legend: Legend) -> None:
+def _show_map(axes: Axes, classes: NDArray[np.uint8], *, legend: Legend) -> None:
     palette = np.full((256, 3), NO_DATA_GREY, dtype=np.uint8)
     for land_class in legend.active:
         palette[land_class.id] = land_class.rgb
@@ -152,8 +152,8 @@ def _clear_axes(axes: Axes) -> None:
     axes.spines[:].set_visible(False)
 
 
-def _draw_scale(figure: Figure, bar: Axes, image: Any) -> None:
-    scale = figure.colorbar(image, cax=bar, orientation="horizontal")
+def _draw_scale(bar: Axes, image: Any) -> None:
+    scale = image.figure.colorbar(image, cax=bar, orientation="horizontal")
     scale.outline.set_visible(False)
     scale.set_ticks([0, 0.5, 1], labels=["0 sure", "0.5", "1 unsure"])
     bar.tick_params(length=0, labelsize=9, labelcolor=INK, pad=3)
