@@ -1,3 +1,70 @@
 """Land-cover maps with a stated accuracy, from imagery and labelled points."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from landvisor.accuracy.assess import Assessment
+    from landvisor.geo.collection import Collection, open_collection
+    from landvisor.geo.legend import Legend
+    from landvisor.geo.points import Points, read_points
+    from landvisor.geo.rasters import open_scene
+    from landvisor.geo.scene import Scene
+    from landvisor.labels.sampling import simulate_points
+    from landvisor.learn.model import Model
+    from landvisor.learn.model_file import load_model, save_model
+    from landvisor.options import Options
+    from landvisor.recipe import Recipe
+    from landvisor.workflow import assess, fit, map, predict  # noqa: A004 - the verb of the trade
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Assessment": "accuracy.assess",
+    "Collection": "geo.collection",
+    "Legend": "geo.legend",
+    "Model": "learn.model",
+    "Options": "options",
+    "Points": "geo.points",
+    "Recipe": "recipe",
+    "Scene": "geo.scene",
+    "assess": "workflow",
+    "fit": "workflow",
+    "load_model": "learn.model_file",
+    "map": "workflow",
+    "open_collection": "geo.collection",
+    "open_scene": "geo.rasters",
+    "predict": "workflow",
+    "read_points": "geo.points",
+    "save_model": "learn.model_file",
+    "simulate_points": "labels.sampling",
+}
+
+__all__ = [
+    "Assessment",
+    "Collection",
+    "Legend",
+    "Model",
+    "Options",
+    "Points",
+    "Recipe",
+    "Scene",
+    "assess",
+    "fit",
+    "load_model",
+    "map",
+    "open_collection",
+    "open_scene",
+    "predict",
+    "read_points",
+    "save_model",
+    "simulate_points",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'landvisor' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"landvisor.{_HOMES[name]}"), name)

@@ -176,7 +176,7 @@ def map(  # noqa: A001 - the verb of the trade, and of the command line
         )
         if stated is not None:
             write_json(folder / "assessment.json", stated.to_dict())
-        write_report(folder, files[0], material=material, card=model.card, assessment=stated)
+        write_report(folder, files, material=material, card=model.card, assessment=stated)
         _write_run(folder, settled, started, scenes=as_collection(scenes), points=points)
     return MapResult(Path(out), stated, model)
 

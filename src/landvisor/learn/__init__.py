@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import torch
 
-_OPERATORS: list[torch.library.Library] = []
+_Library: Any = torch.library.Library  # untyped in torch
+_OPERATORS: list[Any] = []
 
 
 def _guard_torchvision() -> None:
@@ -23,7 +25,7 @@ def _guard_torchvision() -> None:
     library = next(Path(spec.origin).parent.glob("_C*.so"), None)
     if library is None or _loads(library):
         return
-    declared = torch.library.Library("torchvision", "DEF")
+    declared: Any = _Library("torchvision", "DEF")
     for name in ("nms", "qnms"):
         declared.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     _OPERATORS.append(declared)  # the operators live as long as this object
@@ -31,7 +33,8 @@ def _guard_torchvision() -> None:
 
 def _loads(library: Path) -> bool:
     try:
-        torch.ops.load_library(str(library))
+        load: Any = torch.ops.load_library
+        load(str(library))
     except OSError:
         return False
     return True

@@ -1,0 +1,154 @@
+"""The report of a finished bundle: reads its files back, small, and fills the page."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landvisor.accuracy.assess import Assessment
+from landvisor.card import Card
+from landvisor.geo.bundle import MapFiles
+from landvisor.geo.legend import Legend
+from landvisor.geo.places import SOURCES, Places
+from landvisor.geo.rasters import open_scene
+from landvisor.geo.scene import Scene
+from landvisor.geo.thumbnail import read_thumbnail, shrink_step
+from landvisor.geo.tiling import split_blocks
+from landvisor.labels.material import Material
+from landvisor.report.canvas import figure_to_png
+from landvisor.report.composite import stretch_rgb
+from landvisor.report.figures import Marks, draw_overview
+from landvisor.report.map_page import MapPage, render_map_page
+
+SIZE = 900
+_BLOCK = 1024
+_FILES = {
+    "map.tif": "classes, with names and colours",
+    "map.qml": "style for QGIS",
+    "probabilities.tif": "probability of every class",
+    "uncertainty.tif": "normalised entropy and margin",
+    "assessment.json": "confusion counts, rates and intervals",
+    "model.safetensors": "the model and its card",
+    "run.json": "versions, seeds, hashes and command",
+}
+
+
+def write_report(
+    folder: Path,
+    files: Sequence[MapFiles],
+    *,
+    material: Material,
+    card: Card,
+    assessment: Assessment | None,
+) -> None:
+    """Write `report.html` and `overview.png` into a bundle that holds its maps already.
+
+    Args:
+        folder: The bundle.
+        files: Maps in scene order; the page shows the scene with the most labelled places.
+        material: What was learned from.
+        card: The model's card.
+        assessment: The stated accuracy, or None.
+    """
+    shown = int(np.bincount(material.places.scene, minlength=len(files)).argmax())
+    page = _describe(shown, files, material=material, card=card, assessment=assessment)
+    (folder / "report.html").write_text(render_map_page(page), encoding="utf-8")
+    assert page.uncertainty is not None, "every map comes with its uncertainty"
+    overview = draw_overview(
+        page.rgb,
+        page.classes,
+        uncertainty=page.uncertainty,
+        legend=page.legend,
+        marks=page.marks,
+    )
+    (folder / "overview.png").write_bytes(figure_to_png(overview))
+
+
+def _describe(
+    shown: int,
+    files: Sequence[MapFiles],
+    *,
+    material: Material,
+    card: Card,
+    assessment: Assessment | None,
+) -> MapPage:
+    scene, legend = material.scenes[shown], card.legend
+    pixels = read_thumbnail(scene, size=SIZE)
+    classes = read_thumbnail(open_scene(files[shown].classes), size=SIZE)
+    unsure = read_thumbnail(open_scene(files[shown].uncertainty), size=SIZE)
+    return MapPage(
+        title=f"Land cover of {scene.name}" if len(files) == 1 else "Land cover of a collection",
+        summary=_summarise(scene, len(files), card),
+        legend=legend,
+        rgb=stretch_rgb(pixels.data, pixels.valid, bands=scene.bands),
+        classes=np.where(classes.valid, classes.data[0], legend.nodata).astype(np.uint8),
+        uncertainty=np.where(unsure.valid, unsure.data[0] / 254.0, np.nan),
+        marks=_marks(material.places.on_scene(shown), scene),
+        assessment=assessment.to_dict() if assessment else None,
+        shares=measure_shares([file.classes for file in files], legend),
+        training=_training_facts(material, card),
+        history=card.training.get("history", {}),
+        notes=card.notes,
+        command=shlex.join(["landvisor", *sys.argv[1:]]),
+        files=[(n, text) for n, text in _FILES.items() if (files[0].classes.parent / n).exists()],
+    )
+
+
+def measure_shares(maps: Sequence[Path], legend: Legend) -> dict[int, float]:
+    """Return each class's share of the mapped pixels of all maps, by id."""
+    counts = np.zeros(256, dtype=np.int64)
+    for path in maps:
+        scene = open_scene(path)
+        for block in split_blocks(scene.shape, _BLOCK):
+            pixels = scene.read(block)
+            counts += np.bincount(pixels.data[0][pixels.valid], minlength=256)
+    total = max(int(counts.sum()), 1)
+    return {i: float(counts[i] / total) for i in legend.ids}
+
+
+def _summarise(scene: Scene, count: int, card: Card) -> str:
+    rows, cols = scene.shape
+    what = f"{rows} by {cols} pixels, {len(scene.bands)} bands"
+    where = f" in {scene.grid.crs}" if scene.georeferenced else ", no CRS"
+    many = f" One of {count} scenes is shown: {scene.name}." if count > 1 else ""
+    return f"{what}{where}. Model: {card.recipe.net.model}.{many}"
+
+
+def _marks(places: Places, scene: Scene) -> Marks:
+    step = shrink_step(scene.shape, SIZE)
+    rows, cols = (places.coords / step).T
+    return Marks(rows=rows, cols=cols, labels=places.label)
+
+
+def _training_facts(material: Material, card: Card) -> list[tuple[str, str]]:
+    places = material.places
+    names = {c.id: c.name for c in material.legend.classes}
+    found, counts = np.unique(places.label, return_counts=True)
+    per_class = ", ".join(f"{names[int(i)]} {n}" for i, n in zip(found, counts, strict=True))
+    facts = [
+        ("labelled places", f"{len(places)}: {per_class}"),
+        ("source of labels", _count_sources(places.source)),
+        ("imagery", f"{len(material.scenes)} scenes, bands {', '.join(card.bands)}"),
+        ("model", card.recipe.net.model),
+        ("seed", str(card.recipe.seed)),
+    ]
+    return [*facts, *((key.replace("_", " "), _say(value)) for key, value in _scores(card))]
+
+
+def _count_sources(sources: NDArray[np.uint8]) -> str:
+    counts = {name: int((sources == code).sum()) for name, code in SOURCES.items()}
+    return ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+
+
+def _scores(card: Card) -> list[tuple[str, object]]:
+    plain = (str, int, float)
+    return [(f"validation {k}", v) for k, v in card.validation.items() if isinstance(v, plain)]
+
+
+def _say(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
