@@ -55,6 +55,10 @@ class Network(nn.Module):
         logits: Tensor = self.head(self.decoder(self.encoder(padded)))
         return logits[..., : -(-rows // self.stride), : -(-cols // self.stride)]
 
+    def extent(self, logits: Tensor) -> tuple[int, int]:
+        """Return the (rows, cols) in pixels that logits stand for: `size` of `sample_logits`."""
+        return logits.shape[-2] * self.stride, logits.shape[-1] * self.stride
+
 
 def build_network(
     spec: NetSpec,

@@ -1,0 +1,55 @@
+"""On which device, and in which precision, a network runs."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from landvisor.learn.nets import Network
+
+
+def find_device() -> torch.device:
+    """Return the accelerator if there is one, else the processor."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def uses_bf16(precision: str, device: torch.device) -> bool:
+    """Decide whether to compute in bfloat16.
+
+    Args:
+        precision: `fp32`, `bf16`, or `auto`: where the hardware multiplies bfloat16 itself, since
+            elsewhere it is emulated, several times slower than float32.
+        device: Where the network runs.
+    """
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(_capabilities().get("avx512_bf16", False))
+
+
+def place_network(network: Network, device: torch.device) -> Network:
+    """Move a network to a device, its weights laid out as convolutions read them fastest."""
+    # torch's stubs lack the overload with a memory format alone
+    return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def run_network(network: Network, image: Tensor, *, bf16: bool) -> Tensor:
+    """Compute logits `[b, class, h, w]` of normalised images `[b, band, row, col]`.
+
+    Args:
+        network: As `place_network` left it.
+        image: float32, on any device.
+        bf16: Multiply in bfloat16; what comes after the logits stays in float32.
+    """
+    device = next(network.parameters()).device
+    ready = image.to(device).contiguous(memory_format=torch.channels_last)
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
+        logits: Tensor = network(ready)
+    return logits
+
+
+def _capabilities() -> dict[str, object]:
+    # torch before 2.8 cannot be asked; float32 is then the safe answer
+    ask = getattr(torch.cpu, "get_capabilities", dict)
+    return dict(ask())

@@ -1,0 +1,274 @@
+"""How a network learns from chips, exactly repeatable from any epoch on."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import lightning.pytorch as lightning
+import numpy as np
+import torch
+from lightning.pytorch.utilities.warnings import PossibleUserWarning
+from rich.console import Console
+from rich.progress import Progress as Bar
+from torch import Tensor
+from torch.utils import deterministic
+from torch.utils.data import DataLoader
+
+from landvisor.learn.augment import Batch, collate
+from landvisor.learn.checkpoint import Journal, Progress, copy_state
+from landvisor.learn.chips import ChipDataset
+from landvisor.learn.device import find_device, place_network, run_network
+from landvisor.learn.losses import PlaceLoss, sample_logits
+from landvisor.learn.nets import Network
+from landvisor.recipe import FitSpec
+
+log = logging.getLogger(__name__)
+
+CRITERION = "mean_iou"
+
+Evaluate = Callable[[Network], dict[str, float]]
+
+# Smith & Topin 2018, arXiv:1708.07120, with the cosine flanks and the divisors of fastai
+_WARM_UP, _START, _END = 0.25, 1 / 25, 1e-4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What training is told besides its material.
+
+    Attributes:
+        spec: The recipe's part.
+        seed: All randomness follows from it, the epoch and the sample.
+        encoder_factor: Rate of the encoder relative to the rest.
+        bf16: Multiply in bfloat16.
+        journal: Where checkpoints and metrics go.
+        progress: Show a bar on stderr.
+    """
+
+    spec: FitSpec
+    seed: int
+    encoder_factor: float
+    bf16: bool
+    journal: Journal
+    progress: bool = False
+
+
+def train_network(
+    network: Network, chips: ChipDataset, *, loss: PlaceLoss, evaluate: Evaluate | None, plan: Plan
+) -> Progress:
+    """Train a network, or go on with it where a checkpoint of the same run exists.
+
+    Args:
+        network: Changed in place; afterwards it holds the weights of the best epoch.
+        chips: Where batches come from.
+        loss: Over places.
+        evaluate: Scores the network after each epoch; the best by `CRITERION` is kept. None
+            keeps the last.
+        plan: All else.
+    """
+    progress = plan.journal.restore()
+    if not progress.done:
+        plan.journal.forget_after(progress.epochs)
+        place_network(network, find_device())
+        if progress.epochs:
+            network.load_state_dict(progress.network)
+        _run(_Module(network, loss, plan=plan), _Keeper(chips, progress, plan, evaluate))
+    network.load_state_dict(progress.best)
+    return progress
+
+
+def rate_at(share: float, schedule: str) -> float:
+    """Return the learning rate relative to its peak after a share 0..1 of all steps."""
+    if schedule == "none":
+        return 1.0
+    if schedule == "cosine":
+        return _descend(share, high=1.0, low=_END)
+    if share < _WARM_UP:
+        return _descend(1 - share / _WARM_UP, high=1.0, low=_START)
+    return _descend((share - _WARM_UP) / (1 - _WARM_UP), high=1.0, low=_END)
+
+
+def _descend(share: float, *, high: float, low: float) -> float:
+    return low + (high - low) * (1 + math.cos(math.pi * share)) / 2
+
+
+class _Module(lightning.LightningModule):  # type: ignore[misc]  # lightning is not typed for us
+    """One training step, and the optimiser."""
+
+    def __init__(self, network: Network, loss: PlaceLoss, *, plan: Plan) -> None:
+        super().__init__()
+        self.network = network
+        self.loss = loss
+        self.plan = plan
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        logits = run_network(self.network, batch.image, bf16=self.plan.bf16)
+        size = self.network.extent(logits)
+        chosen = sample_logits(logits, batch.coords, batch.batch, size=size)
+        return self.loss(chosen, batch.label, batch.weight)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        spec = self.plan.spec
+        groups: dict[tuple[bool, bool], list[Tensor]] = {}
+        for name, parameter in self.network.named_parameters():
+            # norms and biases are no directions that decay could shorten
+            key = name.startswith("encoder."), parameter.ndim > 1
+            groups.setdefault(key, []).append(parameter)
+        return torch.optim.AdamW(
+            [
+                {
+                    "params": parameters,
+                    "peak": spec.lr * (self.plan.encoder_factor if encoder else 1.0),
+                    "weight_decay": spec.weight_decay if decays else 0.0,
+                }
+                for (encoder, decays), parameters in groups.items()
+            ],
+            lr=spec.lr,
+        )
+
+
+class _Keeper(lightning.Callback):  # type: ignore[misc]  # lightning is not typed for us
+    """Sets what each epoch and step depends on, and keeps what the next sitting needs."""
+
+    def __init__(
+        self, chips: ChipDataset, progress: Progress, plan: Plan, evaluate: Evaluate | None
+    ) -> None:
+        self.chips = chips
+        self.progress = progress
+        self.plan = plan
+        self.evaluate = evaluate
+        self.steps = len(chips) // plan.spec.batch_size
+        self.losses: list[Tensor] = []
+        self.started = time.monotonic()
+        self.bar = Bar(console=Console(stderr=True), disable=not plan.progress, transient=True)
+        self.task = self.bar.add_task("fit", total=plan.spec.epochs, completed=progress.epochs)
+
+    def on_train_start(self, trainer: Any, _: _Module) -> None:
+        if self.progress.optimizer:
+            trainer.optimizers[0].load_state_dict(self.progress.optimizer)
+
+    def on_train_epoch_start(self, *_: Any) -> None:
+        self.chips.epoch = self.progress.epochs
+        self.losses = []
+        self.started = time.monotonic()
+
+    def on_train_batch_start(self, trainer: Any, _: _Module, __: Batch, index: int) -> None:
+        plan, epoch = self.plan, self.progress.epochs
+        share = (epoch * self.steps + index) / (plan.spec.epochs * self.steps)
+        for group in trainer.optimizers[0].param_groups:
+            group["lr"] = group["peak"] * rate_at(share, plan.spec.schedule)
+        # dropout draws from the global generator, which only a seed per step makes repeatable
+        state = np.random.SeedSequence([plan.seed, epoch, index]).generate_state(1)
+        torch.manual_seed(int(state[0]))
+
+    def on_train_batch_end(
+        self, _: Any, __: _Module, outputs: dict[str, Tensor], *___: Any
+    ) -> None:
+        self.losses.append(outputs["loss"].detach())
+        self.bar.advance(self.task, 1 / self.steps)
+
+    def on_train_epoch_end(self, trainer: Any, module: _Module) -> None:
+        scores = _evaluate(module.network, self.evaluate)
+        self._record(module.network, scores, optimizer=trainer.optimizers[0])
+        trainer.should_stop = self.progress.done
+        record = {
+            "epoch": self.progress.epochs,
+            "loss": float(torch.stack(self.losses).mean()),
+            "lr": max(group["lr"] for group in trainer.optimizers[0].param_groups),
+            "seconds": time.monotonic() - self.started,
+            **scores,
+        }
+        self.plan.journal.write_metrics(record)
+        self.plan.journal.save(self.progress)
+        log.debug("%s", record)
+
+    def _record(
+        self, network: Network, scores: dict[str, float], *, optimizer: torch.optim.Optimizer
+    ) -> None:
+        progress, spec = self.progress, self.plan.spec
+        progress.epochs += 1
+        progress.seconds += time.monotonic() - self.started
+        progress.network = copy_state(network)
+        progress.optimizer = optimizer.state_dict()
+        if not scores or not progress.best or scores[CRITERION] > progress.scores[CRITERION]:
+            progress.best, progress.best_epoch = progress.network, progress.epochs
+            progress.scores = scores
+        waited = progress.epochs - progress.best_epoch
+        progress.done = progress.epochs >= spec.epochs or 0 < spec.patience <= waited
+        if progress.done:  # a finished run is only ever read for its best weights
+            progress.network, progress.optimizer = {}, {}
+
+
+def _run(module: _Module, keeper: _Keeper) -> None:
+    plan = module.plan
+    loader = DataLoader(
+        keeper.chips,
+        batch_size=plan.spec.batch_size,
+        collate_fn=collate,
+        generator=torch.Generator().manual_seed(0),  # else it draws from the global one
+    )
+    with _quiet(), _exact(), torch.random.fork_rng(), keeper.bar:
+        trainer = lightning.Trainer(
+            max_epochs=plan.spec.epochs - keeper.progress.epochs,
+            accelerator="gpu" if find_device().type == "cuda" else "cpu",
+            devices=1,
+            gradient_clip_val=plan.spec.clip or None,
+            callbacks=[keeper],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(module, loader)
+
+
+def _evaluate(network: Network, evaluate: Evaluate | None) -> dict[str, float]:
+    if evaluate is None:
+        return {}
+    network.eval()
+    try:
+        return evaluate(network)
+    finally:
+        network.train()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep lightning's talk about hardware, tips and workers from our users."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        # chips come from memory maps: a worker would copy more than it computes
+        warnings.simplefilter("ignore", PossibleUserWarning)
+        # what lightning itself calls of newer torch is nothing that our users could mend
+        warnings.filterwarnings("ignore", category=FutureWarning, module=r"lightning\.")
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+@contextmanager
+def _exact() -> Iterator[None]:
+    """Make sums come in one order: scattered gradients are otherwise added as threads finish."""
+    enabled = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    fill = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    # an accelerator lacks exact kernels for some operations: there it is as exact as it can be
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
+        deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]

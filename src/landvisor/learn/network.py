@@ -1,0 +1,307 @@
+"""How a segmentation network is learned for a job, and asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from landvisor.accuracy.confusion import count_confusion
+from landvisor.card import Card, card_classes
+from landvisor.errors import ModelError, PointsError
+from landvisor.geo.places import SOURCES, Places
+from landvisor.geo.tiling import Shape
+from landvisor.labels.balance import class_weights
+from landvisor.learn.checkpoint import Journal, Progress, copy_state, digest_run
+from landvisor.learn.chips import (
+    ChipDataset,
+    RegionCache,
+    find_regions,
+    gather_material,
+    group_by_shape,
+)
+from landvisor.learn.device import find_device, place_network, run_network, uses_bf16
+from landvisor.learn.encoders import Encoder, load_encoder
+from landvisor.learn.fit import Evaluate, Plan, train_network
+from landvisor.learn.job import Job
+from landvisor.learn.losses import PlaceLoss, make_loss, sample_logits
+from landvisor.learn.model import Model
+from landvisor.learn.nets import Network, build_network, upsample
+from landvisor.learn.scaling import Scaling, make_scaling, scaling_of_card
+
+
+@dataclass(frozen=True)
+class NetworkPredictor:
+    """A trained network with the scaling of its input.
+
+    Attributes:
+        network: In evaluation mode, on its device.
+        scaling: From native units to what it reads.
+        bf16: Multiply in bfloat16.
+    """
+
+    network: Network
+    scaling: Scaling
+    bf16: bool
+
+    @classmethod
+    def from_tensors(cls, card: Card, tensors: dict[str, NDArray[Any]]) -> NetworkPredictor:
+        """Rebuild a predictor from a model file; needs neither a hub nor encoder weights.
+
+        Raises:
+            ModelError: If the tensors are not those of the network that the card describes.
+        """
+        bare = {"encoder_weights": "none", "encoder_mean": None, "encoder_std": None}
+        spec = card.recipe.net.model_copy(update=bare)
+        network = build_network(spec, card.bands, classes=len(card.legend.ids))
+        # only training asks how many batches a norm has seen
+        wanted = [key for key in network.state_dict() if not key.endswith("num_batches_tracked")]
+        if set(wanted) != set(tensors):
+            odd = sorted(set(wanted) ^ set(tensors))[0]
+            raise ModelError(f"the model's tensors do not fit its card ({odd!r}); fit it again")
+        state = {key: torch.from_numpy(np.array(tensors[key])) for key in wanted}
+        try:
+            network.load_state_dict(state, strict=False)
+        except RuntimeError as error:
+            raise ModelError("the model's tensors have other shapes; fit it again") from error
+        return make_predictor(network, scaling_of_card(card), precision=card.recipe.fit.precision)
+
+    def predict(self, data: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Predict a batch of windows; see `landvisor.learn.model.Predictor`."""
+        with torch.inference_mode():
+            logits = self._run(data, valid).float()
+            full = upsample(logits, stride=self.network.stride, size=valid.shape[1:])
+            return np.asarray(torch.softmax(full, dim=1).cpu().numpy())
+
+    def predict_at(
+        self,
+        data: NDArray[Any],
+        valid: NDArray[np.bool_],
+        *,
+        coords: NDArray[np.float64],
+        batch: NDArray[np.int64],
+    ) -> NDArray[np.float32]:
+        """Predict at places only, without computing what lies between them.
+
+        Args:
+            data: `[b, band, row, col]` in native units.
+            valid: `[b, row, col]`.
+            coords: `[n, 2]`, (row, col) in pixels of a window.
+            batch: `[n]`, the window of each place.
+
+        Returns:
+            `[n, class]`; at whole pixels what `predict` gives there.
+        """
+        with torch.inference_mode():
+            logits = self._run(data, valid)
+            size = self.network.extent(logits)
+            places = torch.from_numpy(coords).float().to(logits.device)
+            owner = torch.from_numpy(batch).to(logits.device)
+            chosen = sample_logits(logits, places, owner, size=size)
+            return np.asarray(torch.softmax(chosen, dim=1).cpu().numpy())
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """Return the network's weights by name."""
+        state = copy_state(self.network)
+        return {k: t.numpy() for k, t in state.items() if not k.endswith("num_batches_tracked")}
+
+    def _run(self, data: NDArray[Any], valid: NDArray[np.bool_]) -> Tensor:
+        image = torch.from_numpy(self.scaling.apply(data, valid))
+        return run_network(self.network, image, bf16=self.bf16)
+
+
+def make_predictor(network: Network, scaling: Scaling, *, precision: str) -> NetworkPredictor:
+    """Put a trained network on the device that there is, ready to be asked."""
+    device = find_device()
+    placed = place_network(network, device).eval()
+    return NetworkPredictor(placed, scaling, bf16=uses_bf16(precision, device))
+
+
+@dataclass(frozen=True)
+class NetworkLearner:
+    """Fits a network to any part of a job's places; see `landvisor.learn.job.Learner`.
+
+    Args:
+        job: Its encoder is loaded, and each part of its imagery decoded, once for all fits.
+    """
+
+    job: Job
+
+    def fit(self, train: Places, val: Places | None, *, seed: int) -> Model:
+        """Fit on `train`; the epoch is chosen on `val`, else it is the last.
+
+        Raises:
+            PointsError: If no place has a class to learn.
+            ModelError: If the encoder or its weights cannot be had.
+        """
+        checked = val if val is not None and len(val) else None
+        encoder = self._encoder(seed)
+        ids = self.job.legend.ids
+        net = self.job.recipe.net
+        network = build_network(net, self._bands, classes=len(ids), encoder=encoder, seed=seed)
+        scaling = self._scaling(encoder)
+        chips = self._chips(train, scaling, seed=seed)
+        plan = self._plan(
+            network, encoder, chips, places=[train] if checked is None else [train, checked]
+        )
+        progress = train_network(
+            network,
+            chips,
+            loss=self._loss(train),
+            evaluate=None if checked is None else self._evaluation(checked, scaling),
+            plan=plan,
+        )
+        predictor = make_predictor(network, scaling, precision=self.job.recipe.fit.precision)
+        card = self._card(encoder, scaling)
+        return Model(_with_results(card, train, checked, progress=progress), predictor)
+
+    def predict(self, model: Model, places: Places) -> NDArray[np.float32]:
+        """Return `[n, classes]`: probabilities at places, each from its most interior window."""
+        assert isinstance(model.predictor, NetworkPredictor), "a model of this learner"
+        return self._predict(model.predictor, places)
+
+    @property
+    def _bands(self) -> tuple[str, ...]:
+        return self.job.scenes[0].bands
+
+    @property
+    def _shapes(self) -> list[Shape]:
+        return [scene.shape for scene in self.job.scenes]
+
+    @cached_property
+    def _cache(self) -> RegionCache:
+        return RegionCache(self.job.scenes, self.job.folder / "chips")
+
+    @cached_property
+    def _loaded(self) -> Encoder:
+        return load_encoder(self.job.recipe.net, self._bands)
+
+    def _encoder(self, seed: int) -> Encoder:
+        loaded = self._loaded
+        if loaded.pretrained:
+            return loaded
+        bare = self.job.recipe.net.model_copy(update={"encoder_weights": "none"})
+        return replace(load_encoder(bare, self._bands, seed=seed), notes=loaded.notes)
+
+    def _scaling(self, encoder: Encoder) -> Scaling:
+        dtype = str(self.job.scenes[0].dtype)
+        return make_scaling(self.job.radiometry, dtype=dtype, mean=encoder.mean, std=encoder.std)
+
+    def _chips(self, train: Places, scaling: Scaling, *, seed: int) -> ChipDataset:
+        spec = self.job.recipe.fit
+        material = gather_material(train, self._shapes, legend=self.job.legend, chip=spec.chip)
+        if not material.regions:
+            raise PointsError(
+                f"none of {len(train)} places has an active class of the legend; a network needs "
+                "labelled places"
+            )
+        deviation = np.asarray(self.job.radiometry.std) / np.asarray(scaling.std)
+        return ChipDataset(
+            material,
+            self._cache,
+            scaling=scaling,
+            spec=spec,
+            deviation=deviation.astype(np.float32),
+            seed=seed,
+        )
+
+    def _loss(self, train: Places) -> PlaceLoss:
+        labels, legend = self.job.recipe.labels, self.job.legend
+        kind, cap = labels.class_weights, labels.weight_cap
+        weights = class_weights(train.label, legend.ids, kind=kind, cap=cap)
+        return make_loss(self.job.recipe.fit, torch.from_numpy(weights).float())
+
+    def _plan(
+        self, network: Network, encoder: Encoder, chips: ChipDataset, *, places: list[Places]
+    ) -> Plan:
+        recipe = self.job.recipe
+        bf16 = uses_bf16(recipe.fit.precision, find_device())
+        choices = {
+            "recipe": recipe.model_dump(mode="json", exclude={"assess"}),
+            "seed": chips.seed,
+            "bf16": bf16,
+            "legend": self.job.legend.ids,
+            "scaling": [chips.scaling.mean, chips.scaling.std],
+            "pixels": [self._cache.checksum(region) for region in chips.material.regions],
+        }
+        digest = digest_run(network, places=places, choices=choices)
+        return Plan(
+            spec=recipe.fit,
+            seed=chips.seed,
+            encoder_factor=recipe.fit.encoder_lr_factor if encoder.pretrained else 1.0,
+            bf16=bf16,
+            journal=Journal(self.job.folder, digest),
+            progress=self.job.progress,
+        )
+
+    def _evaluation(self, val: Places, scaling: Scaling) -> Evaluate:
+        ids = self.job.legend.ids
+        bf16 = uses_bf16(self.job.recipe.fit.precision, find_device())
+
+        def evaluate(network: Network) -> dict[str, float]:
+            found = self._predict(NetworkPredictor(network, scaling, bf16), val)
+            return score(found, val.label, ids)
+
+        return evaluate
+
+    def _predict(self, predictor: NetworkPredictor, places: Places) -> NDArray[np.float32]:
+        spec = self.job.recipe.predict
+        result = np.full((len(places), len(self.job.legend.ids)), np.nan, dtype=np.float32)
+        found = find_regions(places, self._shapes, size=spec.window, overlap=spec.overlap)
+        for group in group_by_shape(found, spec.batch_size):
+            pixels = [self._cache.read(region) for region, _ in group]
+            inside = [places.coords[at] - (r.window.row, r.window.col) for r, at in group]
+            result[np.concatenate([at for _, at in group])] = predictor.predict_at(
+                np.stack([part.data for part in pixels]),
+                np.stack([part.valid for part in pixels]),
+                coords=np.concatenate(inside),
+                batch=np.repeat(np.arange(len(group)), [len(at) for _, at in group]),
+            )
+        return result
+
+    def _card(self, encoder: Encoder, scaling: Scaling) -> Card:
+        job = self.job
+        return Card(
+            kind="network",
+            classes=card_classes(job.legend),
+            bands=self._bands,
+            dtype=str(job.scenes[0].dtype),
+            mean=job.radiometry.mean,
+            std=job.radiometry.std,
+            histogram=job.radiometry.quantiles,
+            input_mean=scaling.mean,
+            input_std=scaling.std,
+            recipe=job.recipe,
+            training={"scenes": [scene.name for scene in job.scenes]},
+            notes=encoder.notes,
+        )
+
+
+def score(
+    probabilities: NDArray[np.float32], labels: NDArray[np.int64], ids: tuple[int, ...]
+) -> dict[str, float]:
+    """Score probabilities `[n, class]` against class ids `[n]`, pooled over all places."""
+    predicted = np.asarray(ids)[probabilities.argmax(axis=1)]
+    metrics = count_confusion(labels, predicted, ids=ids).metrics()
+    return {name: metrics[name] for name in ("mean_iou", "mean_f1", "oa")}
+
+
+def _with_results(card: Card, train: Places, val: Places | None, *, progress: Progress) -> Card:
+    legend = card.legend
+    classes = zip(legend.names, legend.ids, strict=True)
+    training = {
+        **card.training,
+        "places": len(train),
+        "places_per_class": {name: int((train.label == i).sum()) for name, i in classes},
+        "places_per_source": {n: int((train.source == code).sum()) for n, code in SOURCES.items()},
+        "epochs": progress.epochs,
+        "seconds": round(progress.seconds, 1),
+    }
+    validation = {} if val is None else {"n": len(val), **progress.scores}
+    validation["epoch"] = progress.best_epoch
+    return card.model_copy(update={"training": training, "validation": validation})
