@@ -1,0 +1,74 @@
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from landvisor.cli.main import group, main
+from landvisor.geo.importing import Splitting, import_collection
+
+
+@pytest.fixture
+def collection(tmp_path):
+    pairs = np.resize([1, 2, 2], (2, 2, 8, 9)).astype(np.uint8)
+    for name in ("one", "two"):
+        np.savez(tmp_path / f"{name}.npz", training_set=pairs)
+    import_collection(
+        [tmp_path / "one.npz", tmp_path / "two.npz"],
+        tmp_path / "data",
+        splitting=Splitting(("train", "test")),
+    )
+    return tmp_path / "data" / "collection.csv"
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(group, ["sample", *map(str, arguments)])
+
+
+def test_sample_prints_counts_and_share(collection, tmp_path):
+    out = tmp_path / "points.gpkg"
+    result = invoke(collection, "--split", "train", "--strategy", "per_class", "--n", 3, "-o", out)
+    assert result.exit_code == 0, result.output
+    assert "12 of 144 valid labelled pixels, 8.3333 %, on 2 images" in result.stdout
+    assert out.exists()
+
+
+def test_test_scenes_are_left_out_unless_named(collection, tmp_path):
+    found = json.loads(invoke(collection, "--json", "-o", tmp_path / "a.gpkg").stdout)
+    assert found["images"] == 2
+    named = invoke(collection, "--split", "test,train", "--json", "-o", tmp_path / "b.gpkg")
+    assert json.loads(named.stdout)["images"] == 4
+
+
+def test_a_single_image_goes_with_its_mask(collection, tmp_path):
+    folder = collection.parent
+    result = invoke(
+        folder / "images" / "one_0000.png", "--mask", folder / "masks" / "one_0000.png",
+        "--strategy", "grid", "--n", 4, "--json", "--out", tmp_path / "p.gpkg",
+    )  # fmt: skip
+    assert json.loads(result.stdout)["labelled_pixels"] == 72
+
+
+def test_oracle_placement_is_said(collection, tmp_path):
+    result = invoke(
+        collection, "--strategy", "per_object", "--placement", "interior", "-o", tmp_path / "p.gpkg"
+    )
+    assert "oracle" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--placement", "interior"), ("--min-area", 4), ("--strategy", "per_object", "--n", 4)],
+)
+def test_options_that_would_be_ignored_are_bad_usage(collection, tmp_path, options):
+    assert invoke(collection, *options, "--out", tmp_path / "p.gpkg").exit_code == 2
+
+
+def test_an_existing_file_is_kept(collection, tmp_path, capsys):
+    out = tmp_path / "points.gpkg"
+    out.write_text("mine")
+    with pytest.raises(SystemExit) as caught:
+        main(["sample", str(collection), "--out", str(out)])
+    assert caught.value.code == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert out.read_text() == "mine"
