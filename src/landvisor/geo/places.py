@@ -92,4 +92,6 @@ def _apply(
     affine: Affine, first: NDArray[np.float64], second: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     a, b, c, d, e, f = affine[:6]
-    return a * first + b * second + c, d * first + e * second + f
+    # A place that its CRS cannot say is infinite: 0 times that is NaN, which no window holds.
+    with np.errstate(invalid="ignore"):
+        return a * first + b * second + c, d * first + e * second + f
