@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import json
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -131,8 +132,12 @@ class Legend:
 
 
 def legend_from_names(names: Iterable[str]) -> Legend:
-    """Give text classes the ids 1..n in sorted order, with colours that tell them apart."""
-    ordered = sorted(set(names))
+    """Give text classes the ids 1..n in sorted order, with colours that tell them apart.
+
+    Names that differ in case or surrounding blanks alone are one class, as for `Legend.find`.
+    """
+    spellings = sorted({name.strip() for name in names}, reverse=True)
+    ordered = sorted({name.casefold(): name for name in spellings}.values())
     return Legend(tuple(LandClass(i, n, default_color(i)) for i, n in enumerate(ordered, 1)))
 
 
@@ -200,8 +205,9 @@ def _parse_class(table: dict[str, object], names: dict[str, object], file: Path)
 
 
 def _format_class(land_class: LandClass) -> str:
-    name = land_class.name.replace("\\", "\\\\").replace('"', '\\"')
-    lines = ["[[class]]", f"id = {land_class.id}", f'name = "{name}"']
+    # JSON's escapes are TOML's as well; DEL alone is free in one and not in the other.
+    name = json.dumps(land_class.name, ensure_ascii=False).replace("\x7f", "\\u007f")
+    lines = ["[[class]]", f"id = {land_class.id}", f"name = {name}"]
     lines.append(f'color = "{land_class.color}"')
     if land_class.ignore:
         lines.append("ignore = true")
