@@ -197,9 +197,19 @@ def find_valid(data: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
     if np.issubdtype(data.dtype, np.floating):
         valid &= ~np.isnan(data).any(axis=0)
     if nodata is not None and not np.isnan(nodata):
-        hit = data == np.asarray(nodata).astype(data.dtype, copy=False)
+        hit = _equals(data, nodata)
         valid &= ~(hit.all(axis=0) if nodata == 0 else hit.any(axis=0))
     return valid
+
+
+def _equals(data: NDArray[Any], value: float) -> NDArray[np.bool_]:
+    """Compare in the data's own type; a value that an integer type lacks occurs nowhere."""
+    if data.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # GDAL declares float64 extremes for float32 too
+            return np.asarray(data == data.dtype.type(value))
+    if not float(value).is_integer():
+        return np.zeros(data.shape, dtype=bool)
+    return np.asarray(data == int(value))
 
 
 _LOOKUP_BLOCK = 512
