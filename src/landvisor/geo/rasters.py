@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import threading
 import warnings
 from collections.abc import Sequence
@@ -80,11 +82,13 @@ def open_bands(
         reading: How no-data is found and which area is used.
 
     Raises:
-        SceneError: If files differ in CRS, do not overlap, or cannot be read.
+        SceneError: If files differ in CRS, do not overlap, hold several bands, or cannot be read.
     """
     grids, names, scaled, dtypes = [], [], False, []
     for path in paths:
         with _open(str(path)) as dataset:
+            if dataset.count != 1:
+                raise SceneError(f"{str(path)!r} has {dataset.count} bands; need one per file")
             grids.append(GeoBox(dataset.shape, dataset.transform, dataset.crs))
             names.append(dataset.descriptions[0] or Path(path).stem)
             scaled |= dataset.scales[0] != 1.0 or dataset.offsets[0] != 0.0
@@ -105,6 +109,33 @@ class Layout:
     alpha: int | None
     nodata: tuple[float | None, ...]
     mask_band: bool
+    given_nodata: float | None = None
+
+
+class Handles:
+    """Open datasets, one per file, thread and process: GDAL's must not be shared.
+
+    A fork would share the file position with its parent, so the process counts too; a copy that
+    is sent elsewhere starts empty.
+    """
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+
+    def get(self, path: str) -> Any:
+        """Return this thread's own open dataset.
+
+        Raises:
+            SceneError: If the file cannot be opened.
+        """
+        known: dict[str, Any] = self._local.__dict__
+        key = f"{os.getpid()} {path}"
+        if key not in known:
+            known[key] = _open(path)
+        return known[key]
+
+    def __reduce__(self) -> tuple[type[Handles], tuple[()]]:
+        return Handles, ()
 
 
 @dataclass(frozen=True)
@@ -114,11 +145,11 @@ class RasterSource:
     path: str
     layout: Layout
     dtype: np.dtype[Any]
-    handles: threading.local = field(default_factory=threading.local, compare=False, repr=False)
+    handles: Handles = field(default_factory=Handles, compare=False, repr=False)
 
     def read(self, window: Window) -> Pixels:
         """Read a window; damage is reported with the place where it was met."""
-        dataset = _thread_handle(self.handles, self.path)
+        dataset = self.handles.get(self.path)
         area = rasterio.windows.Window(window.col, window.row, window.cols, window.rows)
         try:
             data = dataset.read(self.layout.bands, window=area).astype(self.dtype, copy=False)
@@ -133,6 +164,8 @@ class RasterSource:
     def _validity(self, dataset: Any, area: Any, data: NDArray[Any]) -> NDArray[np.bool_]:
         nodata = set(self.layout.nodata)
         valid = find_valid(data, nodata.pop()) if len(nodata) == 1 else self._mixed(data)
+        if self.layout.given_nodata is not None:
+            valid &= find_valid(data, self.layout.given_nodata)
         if self.layout.alpha is not None:
             valid &= dataset.read(self.layout.alpha, window=area) > 0
         if self.layout.mask_band:
@@ -146,28 +179,29 @@ class RasterSource:
 
 @dataclass(frozen=True)
 class BandFilesSource:
-    """One file per band, warped to one grid while reading."""
+    """One file per band, warped to one grid while reading.
+
+    `nodata` is a raw value, as the files hold it before scale and offset.
+    """
 
     paths: tuple[str, ...]
     grid: GeoBox
     dtype: np.dtype[Any]
     nodata: float | None
-    handles: threading.local = field(default_factory=threading.local, compare=False, repr=False)
+    handles: Handles = field(default_factory=Handles, compare=False, repr=False)
 
     def read(self, window: Window) -> Pixels:
         """Read a window of every file; no data in one band is no data."""
         parts = [self._read_band(path, window) for path in self.paths]
         data = np.stack([part[0] for part in parts])
         valid = np.logical_and.reduce([part[1] for part in parts])
-        return Pixels(data, valid & find_valid(data, self.nodata))
+        return Pixels(data, valid & find_valid(data, None))
 
     def _read_band(self, path: str, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        dataset = _thread_handle(self.handles, path)
-        rows, cols = self.grid.shape
-        options = {"transform": self.grid.affine, "height": rows, "width": cols}
+        dataset = self.handles.get(path)
         area = rasterio.windows.Window(window.col, window.row, window.cols, window.rows)
         try:
-            with WarpedVRT(dataset, resampling=Resampling.bilinear, **options) as view:
+            with WarpedVRT(dataset, **self._warp_options(dataset)) as view:
                 values, valid = view.read(1, window=area), view.read_masks(1, window=area) > 0
         except RasterioError as error:
             raise SceneError(f"{path!r} cannot be read: the file is damaged") from error
@@ -176,26 +210,36 @@ class BandFilesSource:
             values = values * scale + offset
         return values.astype(self.dtype, copy=False), valid
 
+    def _warp_options(self, dataset: Any) -> dict[str, Any]:
+        rows, cols = self.grid.shape
+        nodata = self.nodata if dataset.nodata is None else dataset.nodata
+        known = {"add_alpha": True} if nodata is None else {"src_nodata": nodata, "nodata": nodata}
+        return {
+            "transform": self.grid.affine,
+            "height": rows,
+            "width": cols,
+            "resampling": Resampling.bilinear,
+            **known,
+        }
+
 
 def _open(path: str) -> Any:
-    if not path.startswith(("/vsi", "http:", "https:", "s3:")) and not Path(path).exists():
-        raise SceneError(f"no such file: {path!r}; give the path of a raster or picture")
+    # A `Path` made of an address has lost one of its slashes.
+    address = re.sub(r"^(https?|s3|gs|az):/(?=[^/])", r"\1://", path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return rasterio.open(path)
+            return rasterio.open(address)
     except RasterioError as error:
+        # Names with a colon may be subdatasets or addresses, which are no files.
+        if ":" not in path and not Path(path).exists():
+            raise SceneError(
+                f"no such file: {path!r}; give the path of a raster or picture"
+            ) from error
         raise SceneError(
             f"{path!r} is not a raster that GDAL can open, or it is truncated; need a GeoTIFF, "
             "COG, VRT, PNG, JPEG or the like"
         ) from error
-
-
-def _thread_handle(handles: threading.local, path: str) -> Any:
-    known: dict[str, Any] = handles.__dict__
-    if path not in known:
-        known[path] = _open(path)
-    return known[path]
 
 
 def _describe(dataset: Any, how: Reading) -> tuple[Layout, tuple[str, ...]]:
@@ -204,11 +248,10 @@ def _describe(dataset: Any, how: Reading) -> tuple[Layout, tuple[str, ...]]:
     if not bands:
         raise SceneError(f"{dataset.name!r} has no data band besides alpha")
     nodata = tuple(dataset.nodatavals[band - 1] for band in bands)
-    if how.nodata is not None and not how.nodata_tolerance:
-        nodata = (float(how.nodata),) * len(bands)
+    given = None if how.nodata_tolerance else how.nodata
     flags = [dataset.mask_flag_enums[band - 1] for band in bands]
     mask_band = any(MaskFlags.per_dataset in f and MaskFlags.alpha not in f for f in flags)
-    return Layout(bands, alpha, nodata, mask_band), notes
+    return Layout(bands, alpha, nodata, mask_band, given), notes
 
 
 def _find_alpha(dataset: Any) -> tuple[int | None, tuple[str, ...]]:
@@ -225,8 +268,9 @@ def _find_alpha(dataset: Any) -> tuple[int | None, tuple[str, ...]]:
         values = dataset.read(tagged[0], out_shape=size)
     except RasterioError as error:
         raise SceneError(f"{dataset.name!r} is truncated or damaged; copy it again") from error
-    top = np.iinfo(values.dtype).max if values.dtype.kind in "ui" else 1.0
-    if dataset.driver in PICTURES or np.isin(values, (0, top)).mean() >= _ALPHA_SHARE:
+    # Opaque is the largest value that occurs: 255 in uint16 files of older tools, for one.
+    opaque = values.max()
+    if dataset.driver in PICTURES or np.isin(values, (0, opaque)).mean() >= _ALPHA_SHARE:
         return tagged[0], ()
     note = f"band {tagged[0]} is tagged as alpha but holds measurements; it is used as data"
     return None, (note,)
@@ -242,16 +286,18 @@ def _band_names(dataset: Any, bands: tuple[int, ...]) -> tuple[str, ...]:
 
 
 def _common_dtype(names: list[str]) -> np.dtype[Any]:
-    dtype = np.result_type(*names)
-    if dtype.kind == "c":
+    if any(name.startswith("complex") for name in names):
         raise SceneError("complex bands found; landvisor reads real-valued rasters")
-    return np.dtype(dtype)
+    return np.dtype(np.result_type(*names))
 
 
 def _common_grid(grids: list[GeoBox], resolution: float | None) -> GeoBox:
     if len({str(grid.crs) for grid in grids}) > 1:
         raise SceneError("the band files are in different CRSs; warp them to one first")
-    finest = min(grids, key=lambda grid: abs(grid.affine.a))
+    finest = min(grids, key=lambda grid: abs(grid.affine.determinant))
+    area = finest.extent.geom
+    if any(area.intersection(grid.extent.geom).area == 0 for grid in grids):
+        raise SceneError("the band files do not overlap; give the bands of one scene")
     return finest.zoom_to(resolution=resolution) if resolution else finest
 
 
