@@ -76,7 +76,7 @@ def read_area(path: Path, grid: GeoBox) -> AreaMask:
     Raises:
         SceneError: If the file holds no polygon or the area misses the grid.
     """
-    frame = read_vectors(path)
+    frame = read_vectors(path, what="polygons of the area of interest")
     if frame.crs is not None and grid.crs is not None:
         frame = frame.to_crs(grid.crs.to_wkt())
     shapes = frame.geometry[frame.geom_type.isin(["Polygon", "MultiPolygon"])]

@@ -7,29 +7,34 @@ from typing import Any
 
 import geopandas as gpd
 import pandas as pd
+import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from landvisor.errors import PointsError
 
 FORMATS = (".gpkg", ".geojson", ".json", ".shp", ".fgb", ".parquet", ".geoparquet", ".csv")
+_SEPARATORS = (",", ";", "\t", "|")
 
 
-def read_vectors(path: Path | str) -> Any:
+def read_vectors(path: Path | str, *, what: str = "points, for example a GeoPackage") -> Any:
     """Read a vector file as a GeoDataFrame in its own CRS.
+
+    Of several layers the one named `points` is read, else the first that has geometry.
 
     Args:
         path: GeoPackage, GeoJSON, Shapefile, FlatGeobuf or (Geo)Parquet.
+        what: What the file should hold, for the message where it does not exist.
 
     Raises:
         PointsError: If there is no such file or it is not a vector file.
     """
     file = Path(path)
     if not file.exists():
-        raise PointsError(f"no such file: {str(file)!r}; give points, for example a GeoPackage")
+        raise PointsError(f"no such file: {str(file)!r}; give {what}")
     try:
         if file.suffix.lower() in {".parquet", ".geoparquet"}:
             return gpd.read_parquet(file)
-        frame = gpd.read_file(file, engine="pyogrio")
+        frame = gpd.read_file(file, engine="pyogrio", layer=_find_layer(file))
     except (DataSourceError, DataLayerError, ValueError, OSError) as error:
         raise PointsError(
             f"{str(file)!r} is not a vector file that can be read; need one of {', '.join(FORMATS)}"
@@ -39,8 +44,16 @@ def read_vectors(path: Path | str) -> Any:
     return frame
 
 
+def _find_layer(file: Path) -> str | None:
+    """Find the layer to read; QGIS keeps styles as a layer without geometry beside the data."""
+    names = [str(name) for name, geometry in pyogrio.list_layers(file) if geometry is not None]
+    return "points" if "points" in names else next(iter(names), None)
+
+
 def read_table(path: Path | str) -> pd.DataFrame:
     """Read a CSV file as a table of text and numbers.
+
+    The separator is whichever of comma, semicolon, tab and bar the first line has most of.
 
     Raises:
         PointsError: If there is no such file, or it is not a table.
@@ -49,6 +62,8 @@ def read_table(path: Path | str) -> pd.DataFrame:
     if not file.exists():
         raise PointsError(f"no such file: {str(file)!r}; give points, for example a CSV")
     try:
-        return pd.read_csv(file, sep=None, engine="python", encoding="utf-8-sig")
+        with file.open(encoding="utf-8-sig") as stream:
+            separator = max(_SEPARATORS, key=stream.readline().count)
+        return pd.read_csv(file, sep=separator, skipinitialspace=True, encoding="utf-8-sig")
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise PointsError(f"{str(file)!r} is not a CSV table: {error}") from error
