@@ -1,0 +1,209 @@
+"""Which classifier serves feature rows best, trees, a perceptron or both: held-out rows tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landvisor.accuracy.confusion import compute_rates
+from landvisor.labels.balance import class_weights
+from landvisor.learn.perceptron import Perceptron, fit_perceptron
+from landvisor.learn.trees import Trees, fit_trees
+from landvisor.recipe import Recipe
+
+Kind = Literal["trees", "mlp", "both", "forest"]
+Scores = dict[str, float]
+_CRITERION = "mean_f1"
+_LEAST = 1e-3  # a probability of 0 is taken for this, so that one row cannot decide
+
+
+class Classifier(Protocol):
+    """Something that turns feature rows into class probabilities."""
+
+    def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return `[n, class]` for rows `[n, feature]`."""
+        ...
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """Return all that must be stored, as named arrays."""
+        ...
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Feature rows whose class is known.
+
+    Attributes:
+        features: float32 `[n, feature]`.
+        label: int64 `[n]`: position of the class among `classes`.
+        weight: float32 `[n]`: confidence in the label.
+        classes: How many classes there are, with rows or without.
+    """
+
+    features: NDArray[np.float32]
+    label: NDArray[np.int64]
+    weight: NDArray[np.float32]
+    classes: int
+
+    def join(self, other: LabelledRows) -> LabelledRows:
+        """Append the rows of another set with the same classes."""
+        return LabelledRows(
+            np.concatenate([self.features, other.features]),
+            np.concatenate([self.label, other.label]),
+            np.concatenate([self.weight, other.weight]),
+            self.classes,
+        )
+
+
+@dataclass(frozen=True)
+class Blend:
+    """Trees and a perceptron, whose probabilities are averaged."""
+
+    trees: Trees
+    mlp: Perceptron
+
+    def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return `[n, class]` for rows `[n, feature]`."""
+        return (self.trees.predict(features) + self.mlp.predict(features)) / np.float32(2)
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays of both, prefixed."""
+        parts = {"trees": self.trees.tensors(), "mlp": self.mlp.tensors()}
+        return {f"{part}.{name}": a for part, held in parts.items() for name, a in held.items()}
+
+    @staticmethod
+    def from_tensors(tensors: dict[str, NDArray[Any]]) -> Blend:
+        """Build a blend from what `tensors` returned."""
+        trees, mlp = (take_prefixed(tensors, part) for part in ("trees.", "mlp."))
+        return Blend(Trees.from_tensors(trees), Perceptron.from_tensors(mlp))
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    classifier: Classifier
+    epochs: int | None = None  # only a perceptron counts them
+
+
+def take_prefixed(tensors: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    """Return the arrays whose name begins with a prefix, without it."""
+    found = {name: array for name, array in tensors.items() if name.startswith(prefix)}
+    return {name.removeprefix(prefix): array for name, array in found.items()}
+
+
+def read_classifier(kind: str, tensors: dict[str, NDArray[Any]]) -> Classifier:
+    """Build a classifier of a kind from its tensors."""
+    if kind == "both":
+        return Blend.from_tensors(tensors)
+    return (Perceptron if kind == "mlp" else Trees).from_tensors(tensors)
+
+
+def choose_classifier(
+    train: LabelledRows, val: LabelledRows | None, *, recipe: Recipe, seed: int
+) -> tuple[Classifier, dict[str, Any]]:
+    """Fit each candidate to `train`, and the one best on `val` again to both together.
+
+    Args:
+        train: Rows to learn from.
+        val: Rows that judge; without them the first candidate is taken: trees before `mlp`.
+        recipe: Its parts `instant`, `labels` and `net` are read.
+        seed: Number that all randomness follows from.
+
+    Returns:
+        The classifier, and what chose it: `classifier`, its `mean_f1`, `mean_iou` and `oa` on
+        `val`, and under `candidates` those of each one.
+    """
+    kinds = _candidates(recipe)
+    if val is None:
+        return _fit(kinds[0], train, recipe=recipe, seed=seed).classifier, {"classifier": kinds[0]}
+    trials = {kind: _fit(kind, train, recipe=recipe, seed=seed, val=val) for kind in kinds}
+    if len(kinds) > 1:
+        trials |= {"both": _blend(trials["trees"], trials["mlp"])}
+    candidates = {kind: score_classifier(t.classifier, val) for kind, t in trials.items()}
+    best = max(trials, key=lambda kind: candidates[kind][_CRITERION])
+    made = _fit(best, train.join(val), recipe=recipe, seed=seed, epochs=trials[best].epochs)
+    chosen = {"classifier": best, **candidates[best], "candidates": candidates}
+    return made.classifier, chosen
+
+
+def score_classifier(classifier: Classifier, rows: LabelledRows) -> Scores:
+    """Return `mean_f1` and `mean_iou` over the classes that have rows, and `oa`."""
+    predicted = classifier.predict(rows.features).argmax(axis=1)
+    cells = rows.label * rows.classes + predicted
+    counts = np.bincount(cells, minlength=rows.classes**2).reshape(rows.classes, -1)
+    rates = compute_rates(counts)
+    return {
+        "mean_f1": float(rates.mean("f1")),
+        "mean_iou": float(rates.mean("iou")),
+        "oa": float(rates.oa),
+    }
+
+
+def _candidates(recipe: Recipe) -> tuple[Kind, ...]:
+    if recipe.net.model == "forest":
+        return ("forest",)
+    kind = recipe.instant.classifier
+    return ("trees", "mlp") if kind == "auto" else (kind,)
+
+
+def _fit(
+    kind: Kind,
+    rows: LabelledRows,
+    *,
+    recipe: Recipe,
+    seed: int,
+    epochs: int | None = None,
+    val: LabelledRows | None = None,
+) -> _Fitted:
+    if kind == "both":
+        trees = _fit("trees", rows, recipe=recipe, seed=seed)
+        return _blend(trees, _fit("mlp", rows, recipe=recipe, seed=seed, epochs=epochs))
+    weights = _weigh(rows, recipe)
+    if kind == "mlp":
+        made, took = fit_perceptron(
+            rows.features,
+            rows.label,
+            classes=rows.classes,
+            weights=weights,
+            hidden=recipe.instant.hidden,
+            epochs=epochs,
+            loss=None if val is None else lambda made: _log_loss(made, val),
+            seed=seed,
+        )
+        return _Fitted(made, took)
+    return _Fitted(_grow(kind, rows, weights, recipe=recipe, seed=seed))
+
+
+def _grow(
+    kind: Kind, rows: LabelledRows, weights: NDArray[np.float64], *, recipe: Recipe, seed: int
+) -> Trees:
+    return fit_trees(
+        rows.features,
+        rows.label,
+        classes=rows.classes,
+        weights=weights,
+        trees=recipe.instant.trees,
+        min_leaf=recipe.instant.min_leaf,
+        seed=seed,
+        kind="forest" if kind == "forest" else "extra",
+    )
+
+
+def _blend(trees: _Fitted, mlp: _Fitted) -> _Fitted:
+    assert isinstance(trees.classifier, Trees)
+    assert isinstance(mlp.classifier, Perceptron)
+    return _Fitted(Blend(trees.classifier, mlp.classifier), mlp.epochs)
+
+
+def _log_loss(classifier: Classifier, rows: LabelledRows) -> float:
+    told = classifier.predict(rows.features)[np.arange(len(rows.label)), rows.label]
+    return float(-np.log(np.maximum(told, _LEAST)).mean())
+
+
+def _weigh(rows: LabelledRows, recipe: Recipe) -> NDArray[np.float64]:
+    spec = recipe.labels
+    positions = tuple(range(rows.classes))
+    balance = class_weights(rows.label, positions, kind=spec.class_weights, cap=spec.weight_cap)
+    return np.asarray(rows.weight * balance[rows.label])

@@ -1,0 +1,209 @@
+"""Models that are fitted in seconds: frozen features of pixels and a classifier on them.
+
+`forest` is a random forest on the values of the bands, the baseline of most GIS tools; `bank`
+adds what a filter bank sees around a pixel; `instant` adds a frozen encoder's features.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landvisor.card import Card, card_classes
+from landvisor.errors import PointsError, RecipeError
+from landvisor.geo.places import SOURCES, Places, concatenate
+from landvisor.learn.classifier import (
+    Classifier,
+    LabelledRows,
+    choose_classifier,
+    read_classifier,
+    take_prefixed,
+)
+from landvisor.learn.encoder_features import FrozenEncoder
+from landvisor.learn.encoders import load_encoder
+from landvisor.learn.job import Job
+from landvisor.learn.model import Model
+from landvisor.learn.pixel_features import FeatureReader, FeatureTable
+from landvisor.learn.scaling import Scaling, make_scaling, scaling_of_card
+from landvisor.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+_Tensors = dict[str, NDArray[Any]]
+
+
+class InstantLearner:
+    """Fits a classifier to the features of labelled places.
+
+    Features are computed once for a place, so further folds cost no more than the classifier.
+
+    Args:
+        job: `recipe.net.model` is `instant`, `bank` or `forest`.
+
+    Raises:
+        RecipeError: If `instant` is asked for without pretrained encoder weights.
+        ModelError: If the encoder does not exist or its weights do not fit.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        encoder, self._notes = _load_frozen(job)
+        reader = FeatureReader(_sigmas(job.recipe), encoder)
+        self._table = FeatureTable(job.scenes, reader, job.recipe.predict)
+
+    def fit(self, train: Places, val: Places | None, *, seed: int) -> Model:
+        """Fit on `train`, choose the classifier on `val`, and fit that one on both together."""
+        classifier, validation = choose_classifier(
+            self._rows(train),
+            None if val is None else self._rows(val),
+            recipe=self._job.recipe,
+            seed=seed,
+        )
+        together = train if val is None else concatenate([train, val])
+        log.info("fitted %s to %d places", validation["classifier"], len(together))
+        reader = self._table.reader
+        card = _make_card(self._job, together, reader, validation, self._notes)
+        return Model(card, InstantPredictor(reader, classifier))
+
+    def predict(self, model: Model, places: Places) -> NDArray[np.float32]:
+        """Return `[n, classes]`: probabilities at places, each from its most interior window."""
+        assert isinstance(model.predictor, InstantPredictor), "a model of this learner"
+        return model.predictor.classifier.predict(self._table.rows(places))
+
+    def _rows(self, places: Places) -> LabelledRows:
+        label = self._job.legend.to_index(places.label)
+        if not len(label) or (label < 0).any():
+            raise PointsError(
+                f"{(label < 0).sum()} of {len(label)} places have no active class of the legend; "
+                "give at least one place, and only of active classes"
+            )
+        classes = len(self._job.legend.ids)
+        return LabelledRows(self._table.rows(places), label, places.weight, classes)
+
+
+@dataclass(frozen=True)
+class InstantPredictor:
+    """Describes pixels and asks a classifier.
+
+    Attributes:
+        reader: How windows are described.
+        classifier: Trees or a perceptron.
+    """
+
+    reader: FeatureReader
+    classifier: Classifier
+
+    def predict(self, data: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Predict a batch of windows; see `Predictor.predict`.
+
+        Windows go one by one, and a window strip by strip of its rows: besides the feature maps
+        of one window no more than `STRIP_BYTES` of features is held.
+        """
+        pairs = zip(data, valid, strict=True)
+        return np.stack([self._predict_window(pixels, known) for pixels, known in pairs])
+
+    def tensors(self) -> _Tensors:
+        """Return the classifier's arrays and the encoder's weights, prefixed."""
+        stored = {f"classifier.{name}": a for name, a in self.classifier.tensors().items()}
+        if self.reader.encoder is not None:
+            weights = self.reader.encoder.tensors()
+            stored |= {f"encoder.{name}": array for name, array in weights.items()}
+        return stored
+
+    @staticmethod
+    def from_tensors(card: Card, tensors: _Tensors) -> InstantPredictor:
+        """Build a predictor from a model file's content; needs no other file and no hub.
+
+        Raises:
+            ModelError: If the card names an encoder that this timm lacks.
+            KeyError: If a tensor is missing.
+        """
+        encoder = None
+        if card.recipe.net.model == "instant":
+            encoder = _build_frozen(card.recipe, card.bands, scaling=scaling_of_card(card))
+            encoder.load(take_prefixed(tensors, "encoder."))
+        classifier = read_classifier(
+            card.extra["classifier"], take_prefixed(tensors, "classifier.")
+        )
+        return InstantPredictor(FeatureReader(_sigmas(card.recipe), encoder), classifier)
+
+    def _predict_window(self, data: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+        features = self.reader.describe(data, valid)
+        strips = [self.classifier.predict(rows) for rows in features.strips()]
+        flat = np.concatenate(strips)
+        return np.moveaxis(flat.reshape(*valid.shape, -1), -1, 0)
+
+
+def _sigmas(recipe: Recipe) -> tuple[float, ...]:
+    return () if recipe.net.model == "forest" else recipe.instant.sigmas
+
+
+def _load_frozen(job: Job) -> tuple[FrozenEncoder | None, tuple[str, ...]]:
+    net = job.recipe.net
+    if net.model != "instant":
+        return None, ()
+    if net.encoder_weights == "none":
+        raise RecipeError(
+            "net.model 'instant' was asked for with encoder_weights 'none', but features of random "
+            "weights say nothing; give weights, or choose net.model 'bank'"
+        )
+    bands, dtype = job.scenes[0].bands, job.scenes[0].dtype
+    loaded = load_encoder(net, bands)
+    if not loaded.pretrained:
+        raise RecipeError(
+            f"no weights of {net.encoder!r} are at hand for net.model 'instant'; give "
+            "encoder_weights a safetensors file, or choose net.model 'bank'"
+        )
+    scaling = make_scaling(job.radiometry, dtype=str(dtype), mean=loaded.mean, std=loaded.std)
+    zooms = job.recipe.instant.scales
+    frozen = FrozenEncoder(loaded.module, loaded.strides, loaded.channels, scaling, zooms)
+    return frozen, loaded.notes
+
+
+def _build_frozen(recipe: Recipe, bands: tuple[str, ...], *, scaling: Scaling) -> FrozenEncoder:
+    bare = {"encoder_weights": "none", "encoder_mean": None, "encoder_std": None}
+    empty = load_encoder(recipe.net.model_copy(update=bare), bands)
+    zooms = recipe.instant.scales
+    return FrozenEncoder(empty.module, empty.strides, empty.channels, scaling, zooms)
+
+
+def _make_card(
+    job: Job,
+    places: Places,
+    reader: FeatureReader,
+    validation: dict[str, Any],
+    notes: tuple[str, ...],
+) -> Card:
+    scaling = reader.encoder.scaling if reader.encoder else None
+    return Card(
+        kind="instant",
+        classes=card_classes(job.legend),
+        bands=job.scenes[0].bands,
+        dtype=str(job.scenes[0].dtype),
+        mean=job.radiometry.mean,
+        std=job.radiometry.std,
+        histogram=job.radiometry.quantiles,
+        input_mean=scaling.mean if scaling else (),
+        input_std=scaling.std if scaling else (),
+        recipe=job.recipe,
+        training=_describe_places(job, places),
+        validation=validation,
+        notes=notes,
+        extra={"classifier": validation["classifier"]},
+    )
+
+
+def _describe_places(job: Job, places: Places) -> dict[str, Any]:
+    classes = zip(job.legend.names, job.legend.ids, strict=True)
+    return {
+        "places": len(places),
+        "places_per_class": {name: int((places.label == i).sum()) for name, i in classes},
+        "places_per_source": {
+            name: int((places.source == code).sum()) for name, code in SOURCES.items()
+        },
+        "scenes": [scene.name for scene in job.scenes],
+    }
