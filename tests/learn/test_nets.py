@@ -77,7 +77,7 @@ def test_extra_bands_are_neutral_before_training(model, tiny_weights):
     three = build_network(spec, ("red", "green", "blue"), classes=3).eval()
     four = build_network(spec, ("red", "green", "blue", "nir"), classes=3).eval()
     with torch.inference_mode():
-        assert torch.allclose(three(image[:, :3]), four(image), atol=1e-5)
+        assert torch.allclose(three(image[:, :3]), four(image), atol=1e-3)
 
 
 def test_the_network_holds_the_weights_of_its_encoder():

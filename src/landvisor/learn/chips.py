@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,6 @@ from landvisor.learn.targets import Geometry, Targets, crop_targets, make_target
 from landvisor.recipe import FitSpec
 
 _ROOM = 1.5  # sides of a chip: enough for a crop to move, and for a zoom of 0.75
-_DRAWS = 8  # a crop without any place teaches nothing, so it is drawn again, but not for ever
 
 
 @dataclass(frozen=True, order=True)
@@ -191,7 +190,8 @@ class ChipDataset(Dataset[Chip]):
         generator = make_generator(self.seed, epoch=self.epoch, sample=index)
         chosen = self._choose(index)
         pixels = self.cache.read(self.material.regions[chosen])
-        geometry, targets = self._draw(generator, chosen, pixels.valid.shape)
+        targets = self.material.targets[chosen]
+        geometry = self._draw(generator, targets, pixels.valid.shape)
         side = (self.material.side, self.material.side)
         image, valid = apply_geometry(pixels.data, pixels.valid, geometry=geometry, out_size=side)
         image = jitter_colour(
@@ -201,7 +201,8 @@ class ChipDataset(Dataset[Chip]):
             std=self.deviation,
         )
         np.copyto(image, 0, where=~valid)
-        return Chip(image, valid, targets)
+        shape = pixels.valid.shape
+        return Chip(image, valid, move_targets(targets, geometry, shape=shape, out_size=side))
 
     def _choose(self, index: int) -> int:
         """Go through all regions in an order of its own before any comes again."""
@@ -210,24 +211,39 @@ class ChipDataset(Dataset[Chip]):
         order = np.random.default_rng([self.seed, self.epoch, lap, 1]).permutation(count)
         return int(order[position])
 
-    def _draw(
-        self, generator: np.random.Generator, chosen: int, shape: Shape
-    ) -> tuple[Geometry, Targets]:
-        side = (self.material.side, self.material.side)
-        for _ in range(_DRAWS):
-            geometry = draw_geometry(
-                generator,
-                shape=shape,
-                out_size=side,
-                flips=self.spec.flips,
-                scale=self.spec.scale,
-            )
-            targets = move_targets(
-                self.material.targets[chosen], geometry, shape=shape, out_size=side
-            )
-            if len(targets):
-                break
-        return geometry, targets
+    def _draw(self, generator: np.random.Generator, targets: Targets, shape: Shape) -> Geometry:
+        geometry = draw_geometry(
+            generator,
+            shape=shape,
+            out_size=(self.material.side, self.material.side),
+            flips=self.spec.flips,
+            scale=self.spec.scale,
+        )
+        anchor = targets.coords[[generator.integers(len(targets))]]
+        return _hold(generator, geometry, anchor, shape=shape, side=self.material.side)
+
+
+def _hold(
+    generator: np.random.Generator,
+    geometry: Geometry,
+    anchor: NDArray[np.float64],
+    *,
+    shape: Shape,
+    side: int,
+) -> Geometry:
+    """Draw the crop again among those that hold a place: others teach nothing.
+
+    It also gives places at a region's edge, which few free crops reach, their turn.
+    """
+    place = replace(geometry, offset=(0, 0)).forward(anchor, shape)[0]
+    offset = list(geometry.offset)
+    for axis, length in enumerate(geometry.turned(shape)):
+        room = int(length * geometry.zoom + 1e-6) - side
+        if room > 0:
+            pixel = int(np.floor(place[axis] + 0.5))
+            first, last = max(0, pixel - side + 1), min(room, pixel)
+            offset[axis] = int(generator.integers(min(first, room), max(last, 0), endpoint=True))
+    return replace(geometry, offset=(offset[0], offset[1]))
 
 
 def count_steps(regions: int, spec: FitSpec) -> int:

@@ -81,12 +81,13 @@ def load_encoder(spec: NetSpec, bands: tuple[str, ...], *, seed: int = 0) -> Enc
         ModelError: If timm lacks the encoder, or its weights cannot be had or do not fit.
     """
     module = _create(spec, len(bands), seed=seed)
+    slots = match_bands(bands)[0]
     encoder = Encoder(
         module=module,
         channels=tuple(module.feature_info.channels()),
         strides=tuple(module.feature_info.reduction()),
-        mean=_per_band(spec.encoder_mean or _MEAN, (None,) * len(bands)),
-        std=_per_band(spec.encoder_std or _STD, (None,) * len(bands)),
+        mean=_per_band(spec.encoder_mean or _MEAN, slots),
+        std=_per_band(spec.encoder_std or _STD, slots),
         pretrained=False,
     )
     try:
@@ -204,7 +205,7 @@ def _find_weights(spec: NetSpec) -> _Source | None:
     choice = spec.encoder_weights
     if choice == "none":
         return None
-    if choice.endswith(".safetensors"):
+    if choice.endswith(".safetensors") or Path(choice).is_file():
         config = timm.get_pretrained_cfg(spec.encoder)
         mean, std = (config.mean, config.std) if config else (_MEAN, _STD)
         return _Source(_read_weights(choice), mean, std, choice)
@@ -249,8 +250,7 @@ def _fetch(repository: str, name: str) -> Path:
 
 def _download(repository: str, name: str) -> Path:
     # asked once before the client is: it would go on trying for half a minute
-    url = hf_hub_url(repository, name)
-    failure = _attempt(_ANSWER_TIME, get_hf_file_metadata, url, timeout=_ANSWER_TIME)
+    failure = _attempt(_ANSWER_TIME, _ask, repository, name)
     if not isinstance(failure, BaseException):
         path = _attempt(_DOWNLOAD_TIME, hf_hub_download, repository, name)
         if isinstance(path, str):
@@ -262,10 +262,14 @@ def _download(repository: str, name: str) -> Path:
     ) from failure
 
 
-def _attempt(seconds: float, call: Callable[..., Any], *args: str, **options: float) -> Any:
+def _ask(repository: str, name: str) -> None:
+    get_hf_file_metadata(hf_hub_url(repository, name), timeout=_ANSWER_TIME)
+
+
+def _attempt(seconds: float, call: Callable[..., Any], *args: str) -> Any:
     # in a thread, because neither name resolution nor a dead proxy heeds the client's own limit
     pool = ThreadPoolExecutor(1)
-    answer = pool.submit(call, *args, **options)
+    answer = pool.submit(call, *args)
     pool.shutdown(wait=False)
     try:
         return answer.exception(timeout=seconds) or answer.result()

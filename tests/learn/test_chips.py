@@ -1,0 +1,202 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from landvisor.geo.legend import legend_from_ids
+from landvisor.geo.places import make_places
+from landvisor.geo.scene import scene_from_array
+from landvisor.learn.chips import (
+    ChipDataset,
+    RegionCache,
+    count_steps,
+    find_regions,
+    gather_material,
+    group_by_shape,
+)
+from landvisor.learn.scaling import Scaling
+from landvisor.recipe import FitSpec
+
+LEGEND = legend_from_ids((2, 5))
+
+
+def make_coordinate_scene(shape):
+    """An image whose two bands hold the row and the column of each pixel."""
+    return scene_from_array(np.stack(np.indices(shape)).astype(np.float32), bands=("row", "col"))
+
+
+def draw_places(shapes, count, seed=0):
+    generator = np.random.default_rng(seed)
+    scene = generator.integers(0, len(shapes), count)
+    coords = generator.uniform(-0.5, 0.49, (count, 2)) + generator.integers(
+        0, np.array(shapes)[scene], (count, 2)
+    )
+    return make_places(coords, generator.choice([2, 5], count), scene=scene)
+
+
+def make_dataset(scenes, places, folder, *, seed=0, chip=64, **fit):
+    material = gather_material(places, [s.shape for s in scenes], legend=LEGEND, chip=chip)
+    bands = len(scenes[0].bands)
+    return ChipDataset(
+        material,
+        RegionCache(scenes, folder),
+        scaling=Scaling((0.0,) * bands, (100.0,) * bands),
+        spec=FitSpec(chip=chip, batch_size=4, **fit),
+        deviation=np.ones(bands, dtype=np.float32),
+        seed=seed,
+    )
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 500), st.integers(1, 500)), min_size=1, max_size=3),
+    st.sampled_from([32, 64, 100]),
+    st.integers(0, 5),
+)
+@settings(max_examples=40, deadline=None)
+def test_every_place_belongs_to_one_region_that_holds_it(shapes, chip, seed):
+    places = draw_places(shapes, 30, seed)
+    found = find_regions(places, shapes, size=int(chip * 1.5), overlap=chip // 2)
+    assert sorted(np.concatenate([at for _, at in found])) == list(range(30))
+    for region, at in found:
+        assert (places.scene[at] == region.scene).all()
+        assert region.window.holds(places.coords[at]).all()
+
+
+def test_a_small_scene_is_one_region_and_a_large_one_is_read_around_places_only():
+    shapes = [(96, 90), (2000, 3000)]
+    coords = np.array([[3.0, 4.0], [50.0, 60.0], [1500.0, 190.0], [1510.0, 200.0]])
+    places = make_places(coords, np.array([2, 5, 2, 5]), scene=np.array([0, 0, 1, 1]))
+    material = gather_material(places, shapes, legend=LEGEND, chip=64)
+    assert [r.scene for r in material.regions] == [0, 1]
+    assert material.regions[0].window.shape == (96, 90)
+    assert material.regions[1].window.shape == (96, 96)
+    assert [len(t) for t in material.targets] == [2, 2]
+
+
+def test_all_places_on_a_region_are_targets_of_it_even_those_nearer_to_another():
+    places = draw_places([(300, 300)], 400)
+    material = gather_material(places, [(300, 300)], legend=LEGEND, chip=64)
+    for region, targets in zip(material.regions, material.targets, strict=True):
+        assert len(targets) == region.window.holds(places.coords).sum()
+
+
+def test_ignored_and_unknown_classes_are_no_targets():
+    places = make_places(np.zeros((3, 2)), np.array([2, 77, 5]))
+    material = gather_material(places, [(40, 40)], legend=LEGEND, chip=32)
+    assert material.targets[0].label.tolist() == [0, 1]
+    nothing = gather_material(places.take(np.array([1])), [(40, 40)], legend=LEGEND, chip=32)
+    assert nothing.regions == ()
+
+
+def test_a_chip_is_no_larger_than_the_scenes_need():
+    places = make_places(np.zeros((1, 2)), np.array([2]))
+    assert gather_material(places, [(70, 40)], legend=LEGEND, chip=256).side == 96
+    assert gather_material(places, [(900, 900)], legend=LEGEND, chip=256).side == 256
+
+
+def test_every_target_of_a_chip_points_at_its_own_pixel(tmp_path):
+    shapes = [(150, 260), (50, 40)]
+    scenes = [make_coordinate_scene(shape) for shape in shapes]
+    places = draw_places(shapes, 300)
+    chips = make_dataset(scenes, places, tmp_path, colour=0.0)
+    checked = 0
+    for epoch in range(5):
+        chips.epoch = epoch
+        for index in range(len(chips)):
+            chip = chips[index]
+            inner = ((chip.targets.coords >= 1) & (chip.targets.coords < 62)).all(axis=1)
+            pixels = np.floor(chip.targets.coords[inner] + 0.5).astype(int)
+            sharp = np.array(
+                [chip.valid[r - 1 : r + 2, c - 1 : c + 2].all() for r, c in pixels], dtype=bool
+            )
+            held = chip.image[:, pixels[sharp, 0], pixels[sharp, 1]].T * 100
+            source = chips.material.targets[chips._choose(index)].coords
+            window = chips.material.regions[chips._choose(index)].window
+            whole = source + np.array([window.row, window.col])
+            # half a pixel of the chip spans up to 0.67 source pixels at zoom 0.75
+            distance = np.abs(whole[None] - held[:, None]).max(axis=2).min(axis=1, initial=9)
+            assert (distance < 0.7).all()
+            checked += len(held)
+    assert checked > 500
+
+
+def test_padding_beyond_a_small_scene_is_invalid_and_neutral(tmp_path):
+    scenes = [scene_from_array(np.full((1, 40, 64), 200, dtype=np.uint8))]
+    places = make_places(np.array([[20.0, 30.0]]), np.array([2]))
+    chip = make_dataset(scenes, places, tmp_path, scale=(1, 1), flips=False)[0]
+    assert chip.image.shape == (1, 64, 64)
+    assert chip.valid.sum() == 40 * 64
+    assert (chip.image[:, ~chip.valid] == 0).all()
+    assert (chip.image[:, chip.valid] > 1).all()
+
+
+def test_no_data_of_the_scene_is_invalid_and_neutral_in_the_chip(tmp_path):
+    array = np.full((1, 64, 64), 200, dtype=np.uint8)
+    array[:, :, :20] = 0
+    places = make_places(np.array([[20.0, 30.0]]), np.array([2]))
+    chip = make_dataset([scene_from_array(array, nodata=0)], places, tmp_path)[0]
+    assert 0 < chip.valid.sum() < 64 * 64
+    assert (chip.image[:, ~chip.valid] == 0).all()
+
+
+def test_a_chip_follows_from_seed_epoch_and_index_alone(tmp_path):
+    scenes = [make_coordinate_scene((150, 150))]
+    places = draw_places([(150, 150)], 50)
+    first, second, other = (
+        make_dataset(scenes, places, tmp_path / str(seed), seed=seed) for seed in (1, 1, 2)
+    )
+    for chips in (first, second, other):
+        chips.epoch = 3
+    for index in reversed(range(len(second))):
+        second[index]
+    assert np.array_equal(first[5].image, second[5].image)
+    assert np.array_equal(first[5].targets.coords, second[5].targets.coords)
+    assert not np.array_equal(first[5].image, other[5].image)
+    first.epoch = 4
+    assert not np.array_equal(first[5].image, second[5].image)
+
+
+def test_every_region_occurs_once_before_any_comes_again(tmp_path):
+    shapes = [(40, 40)] * 7
+    chips = make_dataset(
+        [make_coordinate_scene(s) for s in shapes], draw_places(shapes, 100), tmp_path
+    )
+    order = [chips._choose(index) for index in range(14)]
+    assert sorted(order[:7]) == sorted(order[7:]) == list(range(7))
+
+
+@pytest.mark.parametrize("coords", [(5, 5), (0, 94), (94, 40), (48, 48)])
+def test_every_chip_holds_a_place_wherever_it_is(tmp_path, coords):
+    places = make_places(np.array([coords]), np.array([2]))
+    chips = make_dataset([make_coordinate_scene((96, 96))], places, tmp_path)
+    for chips.epoch in range(10):
+        assert all(len(chips[index].targets) == 1 for index in range(len(chips)))
+
+
+@pytest.mark.parametrize(
+    ("regions", "steps", "expected"), [(60, 0, 8), (64, 0, 8), (65, 0, 9), (1, 0, 4), (60, 3, 3)]
+)
+def test_an_epoch_holds_each_region_or_the_steps_asked_for(regions, steps, expected):
+    assert count_steps(regions, FitSpec(batch_size=8, steps=steps)) == expected
+
+
+def test_a_cache_keeps_native_values_and_decodes_once(tmp_path):
+    scene = scene_from_array(np.arange(2 * 9 * 8, dtype=np.uint16).reshape(2, 9, 8), nodata=3)
+    cache = RegionCache([scene], tmp_path)
+    places = make_places(np.zeros((1, 2)), np.array([2]))
+    region = gather_material(places, [(9, 8)], legend=LEGEND, chip=32).regions[0]
+    pixels = cache.read(region)
+    assert pixels.data.dtype == np.uint16
+    assert isinstance(pixels.data, np.memmap)
+    assert np.array_equal(pixels.data, scene.read().data)
+    assert np.array_equal(pixels.valid, scene.read().valid)
+    assert RegionCache([scene], tmp_path / "b").checksum(region) == cache.checksum(region)
+
+
+def test_batches_of_windows_hold_one_shape_and_every_window():
+    shapes = [(40, 40), (64, 30), (40, 40), (40, 40)]
+    found = find_regions(draw_places(shapes, 60), shapes, size=64, overlap=8)
+    groups = list(group_by_shape(found, 2))
+    assert sorted(r.scene for group in groups for r, _ in group) == [0, 1, 2, 3]
+    assert all(len({r.window.shape for r, _ in group}) == 1 for group in groups)
+    assert max(len(group) for group in groups) == 2

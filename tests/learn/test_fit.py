@@ -1,0 +1,301 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from landvisor.errors import ModelError, PointsError
+from landvisor.geo.legend import legend_from_ids
+from landvisor.geo.places import make_places
+from landvisor.geo.radiometry import measure_radiometry
+from landvisor.geo.scene import scene_from_array
+from landvisor.learn.checkpoint import Journal, Progress
+from landvisor.learn.fit import rate_at
+from landvisor.learn.job import Job
+from landvisor.learn.network import NetworkLearner, NetworkPredictor, score
+from landvisor.recipe import NETWORKS, Recipe
+
+IDS = (3, 4, 9)
+LEGEND = legend_from_ids(IDS)
+COLOURS = np.array([[40, 60, 50], [120, 90, 60], [200, 180, 170]])
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small tensors only lose by threads, most of all where other tests run beside."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def make_world(count=3, size=64, bands=3):
+    """Scenes of three plain classes with noise, and the class ids of their pixels."""
+    generator = np.random.default_rng(0)
+    truth = np.zeros((count, size, size), dtype=np.int64)
+    for plane in truth:
+        plane[:, generator.integers(size // 3, size // 2) :] = 1
+        plane[generator.integers(size // 2, size * 2 // 3) :] = 2
+    noise = generator.normal(0, 12, (count, size, size, 3))
+    images = (COLOURS[truth] + noise).clip(0, 255).astype(np.uint8).transpose(0, 3, 1, 2)
+    images = np.concatenate([images] * 3, axis=1)[:, :bands]
+    names = ("red", "green", "blue", "nir", "swir")[:bands]
+    scenes = tuple(scene_from_array(image, bands=names) for image in images)
+    return scenes, np.asarray(IDS)[truth]
+
+
+def draw_places(truth, count, seed=1):
+    generator = np.random.default_rng(seed)
+    scene = generator.integers(0, len(truth), count)
+    coords = generator.uniform(0, truth.shape[1] - 1, (count, 2))
+    rows, cols = np.floor(coords + 0.5).astype(int).T
+    return make_places(coords, truth[scene, rows, cols], scene=scene)
+
+
+def make_job(folder, scenes, *, model="unet", **fit):
+    base = {"chip": 64, "epochs": 2, "steps": 2, "batch_size": 2, "lr": 3e-3, "precision": "fp32"}
+    values = {f"fit.{key}": value for key, value in {**base, **fit}.items()}
+    net = {"model": model, "encoder": "mobilenetv2_050", "encoder_weights": "none"}
+    values |= {f"net.{key}": value for key, value in net.items()}
+    values |= {"predict.window": 64, "predict.overlap": 16}
+    recipe = Recipe().with_values(values)
+    return Job(scenes, LEGEND, measure_radiometry(scenes), recipe, folder)
+
+
+def same_weights(first, second):
+    a, b = first.predictor.tensors(), second.predictor.tensors()
+    return all(np.array_equal(a[key], b[key]) for key in a)
+
+
+def read_metrics(folder):
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_a_network_learns_a_plain_world_from_points(tmp_path):
+    scenes, truth = make_world()
+    places = draw_places(truth, 150)
+    learner = NetworkLearner(make_job(tmp_path, scenes, epochs=10, steps=4, batch_size=4))
+    model = learner.fit(places, None, seed=0)
+    windows = [scene.read() for scene in scenes]
+    found = model.predict(np.stack([w.data for w in windows]), np.stack([w.valid for w in windows]))
+    assert found.shape == (3, 3, 64, 64)
+    assert np.allclose(found.sum(axis=1), 1, atol=1e-4)
+    assert (np.asarray(IDS)[found.argmax(axis=1)] == truth).mean() > 0.9
+    at_places = np.asarray(IDS)[learner.predict(model, places).argmax(axis=1)]
+    assert (at_places == places.label).mean() > 0.9
+
+
+def test_a_place_at_a_pixel_gets_what_the_map_says_there(tmp_path):
+    scenes, truth = make_world(size=50)
+    learner = NetworkLearner(make_job(tmp_path, scenes))
+    places = draw_places(truth, 60)
+    model = learner.fit(places, None, seed=0)
+    whole = make_places(places.pixels().astype(float), places.label, scene=places.scene)
+    expected = [
+        model.predict(scenes[s].read().data[None], scenes[s].read().valid[None])[0, :, r, c]
+        for s, (r, c) in zip(whole.scene, whole.pixels(), strict=True)
+    ]
+    assert np.allclose(learner.predict(model, whole), expected, atol=1e-4)
+
+
+def test_the_card_says_what_the_model_needs_and_was_trained_on(tmp_path):
+    scenes, truth = make_world()
+    job = make_job(tmp_path, scenes)
+    model = NetworkLearner(job).fit(draw_places(truth, 40), draw_places(truth, 9, seed=5), seed=0)
+    card = model.card
+    assert card.kind == "network"
+    assert card.bands == ("red", "green", "blue")
+    assert card.input_mean == pytest.approx([0.485 * 255, 0.456 * 255, 0.406 * 255])
+    assert card.training["places"] == 40
+    assert card.training["epochs"] == 2
+    assert card.validation["n"] == 9
+    assert set(card.validation) == {"n", "epoch", "mean_iou", "mean_f1", "oa"}
+    json.dumps(card.model_dump(mode="json"), allow_nan=False)
+
+
+@pytest.mark.parametrize("model", NETWORKS)
+def test_every_architecture_trains_and_comes_back_from_its_tensors(tmp_path, model):
+    scenes, truth = make_world(count=2, bands=4)
+    job = make_job(tmp_path, scenes, model=model, epochs=1)
+    trained = NetworkLearner(job).fit(draw_places(truth, 30), None, seed=0)
+    again = NetworkPredictor.from_tensors(trained.card, trained.predictor.tensors())
+    data, valid = (part[None] for part in scenes[0].read())
+    assert np.array_equal(again.predict(data, valid), trained.predict(data, valid))
+
+
+def test_tensors_of_another_network_are_refused(tmp_path):
+    scenes, truth = make_world(count=1)
+    model = NetworkLearner(make_job(tmp_path, scenes, epochs=1)).fit(
+        draw_places(truth, 20), None, seed=0
+    )
+    tensors = model.predictor.tensors()
+    lacking = {k: t for k, t in tensors.items() if not k.startswith("head")}
+    with pytest.raises(ModelError, match="do not fit"):
+        NetworkPredictor.from_tensors(model.card, lacking)
+    tensors["head.weight"] = tensors["head.weight"][:1]
+    with pytest.raises(ModelError, match="shapes"):
+        NetworkPredictor.from_tensors(model.card, tensors)
+
+
+def test_invalid_pixels_may_hold_anything(tmp_path):
+    scenes, truth = make_world(count=1)
+    model = NetworkLearner(make_job(tmp_path, scenes, epochs=1)).fit(
+        draw_places(truth, 20), None, seed=0
+    )
+    data, valid = (part[None].copy() for part in scenes[0].read())
+    valid[:, 20:40] = False
+    other = data.copy()
+    other[:, :, 20:40] = 255
+    assert np.array_equal(model.predict(data, valid), model.predict(other, valid))
+
+
+def test_bf16_agrees_with_fp32(tmp_path):
+    scenes, truth = make_world()
+    places = draw_places(truth, 100)
+    fit = {"epochs": 6, "steps": 4, "batch_size": 4}
+    job = make_job(tmp_path, scenes, **fit)
+    model = NetworkLearner(job).fit(places, None, seed=0)
+    predictor = model.predictor
+    half = NetworkPredictor(predictor.network, predictor.scaling, bf16=True)
+    data, valid = (part[None] for part in scenes[0].read())
+    difference = np.abs(half.predict(data, valid) - model.predict(data, valid))
+    assert difference.mean() < 0.02
+    job = make_job(tmp_path, scenes, **fit, precision="bf16")
+    learner = NetworkLearner(job)
+    found = learner.predict(learner.fit(places, None, seed=0), places)
+    assert score(found, places.label, IDS)["oa"] > 0.8
+
+
+def test_equal_seeds_give_equal_weights_and_others_do_not(tmp_path):
+    scenes, truth = make_world(count=2)
+    places = draw_places(truth, 40)
+    models = [
+        NetworkLearner(make_job(tmp_path / name, scenes, model="fpn")).fit(places, None, seed=seed)
+        for name, seed in (("a", 0), ("b", 0), ("c", 1))
+    ]
+    assert same_weights(models[0], models[1])
+    assert not same_weights(models[0], models[2])
+
+
+def test_a_finished_run_is_read_back_and_another_starts_anew(tmp_path, caplog):
+    scenes, truth = make_world(count=2)
+    places = draw_places(truth, 40)
+    learner = NetworkLearner(make_job(tmp_path, scenes))
+    first = learner.fit(places, None, seed=0)
+    before = time.monotonic()
+    with caplog.at_level("INFO", logger="landvisor"):
+        assert same_weights(first, learner.fit(places, None, seed=0))
+        assert "goes on after epoch 2" in caplog.text
+        assert time.monotonic() - before < 1.5
+        learner.fit(places.take(np.arange(39)), None, seed=0)
+        assert "starts anew; 1 checkpoints here are of other runs" in caplog.text
+    assert [line["epoch"] for line in read_metrics(tmp_path)] == [1, 2, 1, 2]
+
+
+def test_the_best_epoch_on_validation_is_kept_and_waiting_ends(tmp_path):
+    scenes, truth = make_world(count=2)
+    places, val = draw_places(truth, 40), draw_places(truth, 30, seed=7)
+    job = make_job(tmp_path, scenes, epochs=8, steps=1, patience=2)
+    learner = NetworkLearner(job)
+    model = learner.fit(places, val, seed=0)
+    metrics = read_metrics(tmp_path)
+    scores = [line["mean_iou"] for line in metrics]
+    best = int(np.argmax(scores))
+    assert model.card.validation["epoch"] == best + 1
+    assert len(metrics) == min(8, best + 3)
+    again = score(learner.predict(model, val), val.label, IDS)
+    assert again["mean_iou"] == pytest.approx(scores[best])
+
+
+def test_empty_validation_keeps_the_last_epoch(tmp_path):
+    scenes, truth = make_world(count=1)
+    places = draw_places(truth, 20)
+    model = NetworkLearner(make_job(tmp_path, scenes)).fit(
+        places, places.take(np.zeros(20, dtype=bool)), seed=0
+    )
+    assert model.card.validation == {"epoch": 2}
+
+
+def test_places_without_an_active_class_are_refused(tmp_path):
+    scenes, _ = make_world(count=1)
+    places = make_places(np.zeros((2, 2)), np.array([77, 78]))
+    with pytest.raises(PointsError, match="active class"):
+        NetworkLearner(make_job(tmp_path, scenes)).fit(places, None, seed=0)
+
+
+def test_training_leaves_global_settings_alone(tmp_path):
+    scenes, truth = make_world(count=1)
+    state = torch.get_rng_state()
+    NetworkLearner(make_job(tmp_path, scenes, epochs=1)).fit(draw_places(truth, 20), None, seed=0)
+    assert torch.equal(state, torch.get_rng_state())
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.utils.deterministic.fill_uninitialized_memory
+
+
+def test_the_encoder_of_pretrained_weights_learns_slower():
+    assert rate_at(0, "onecycle") == pytest.approx(1 / 25)
+    assert rate_at(0.25, "onecycle") == pytest.approx(1)
+    assert rate_at(1, "onecycle") == pytest.approx(1e-4)
+    assert rate_at(0.5, "cosine") == pytest.approx(0.5, abs=1e-3)
+    assert rate_at(0.7, "none") == 1
+
+
+def test_a_damaged_checkpoint_is_not_read(tmp_path, caplog):
+    journal = Journal(tmp_path, "abc")
+    journal.save(Progress(epochs=3))
+    assert journal.restore().epochs == 3
+    journal.path.write_bytes(journal.path.read_bytes()[:-200])
+    with caplog.at_level("WARNING", logger="landvisor"):
+        assert journal.restore() == Progress()
+    assert "damaged" in caplog.text
+
+
+def test_a_checkpoint_holds_tensors_and_built_ins_only(tmp_path):
+    scenes, truth = make_world(count=1)
+    NetworkLearner(make_job(tmp_path, scenes)).fit(draw_places(truth, 20), None, seed=0)
+    (path,) = tmp_path.glob("fit-*.pt")
+    assert torch.load(path, weights_only=True)["epochs"] == 2
+
+
+CHILD = """
+import importlib.util, pathlib, sys
+spec = importlib.util.spec_from_file_location("test_fit", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+module.run_child(pathlib.Path(sys.argv[2]))
+"""
+LONG = {"model": "deeplabv3plus", "epochs": 5, "steps": 3}
+
+
+def run_child(folder):
+    torch.set_num_threads(1)
+    scenes, truth = make_world(count=2)
+    learner = NetworkLearner(make_job(folder, scenes, **LONG))
+    return learner.fit(draw_places(truth, 40), draw_places(truth, 20, seed=3), seed=4)
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(tmp_path):
+    straight = run_child(tmp_path / "straight")
+    folder = tmp_path / "killed"
+    child = subprocess.Popen([sys.executable, "-c", CHILD, __file__, str(folder)])
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and child.poll() is None:
+        done = folder / "metrics.jsonl"
+        if done.exists() and done.read_text().count("\n") >= 2:
+            break
+        time.sleep(0.01)
+    child.send_signal(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL
+    assert 2 <= len(read_metrics(folder)) < LONG["epochs"]
+    resumed = run_child(folder)
+    assert same_weights(straight, resumed)
+    kept = [
+        [{**line, "seconds": 0} for line in read_metrics(tmp_path / name)]
+        for name in ("straight", "killed")
+    ]
+    assert kept[0] == kept[1]
