@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ CLASS_COLUMNS = (
 _PAIRS = {"class_id": "class_name", "classvalue": "classname", "c_id": "c_name", "mc_id": "mc_name"}
 _LONLAT = (("lon", "lat"), ("longitude", "latitude"))
 _MAX_ID = 254
+_ROLES = ("train", "assess")
 PRESENCE = "presence"
 
 
@@ -78,7 +80,8 @@ def read_points(
             the legend lacks.
     """
     frame = _read_frame(Path(path), crs)
-    frame = frame[~(frame.geometry.is_empty | frame.geometry.isna())].reset_index(drop=True)
+    nowhere = frame.geometry.is_empty | frame.geometry.isna()
+    frame = frame[~nowhere].reset_index(drop=True)
     if frame.empty:
         raise PointsError(f"{str(path)!r} holds no points; label some places first")
     column = _find_column(frame, class_column)
@@ -90,7 +93,9 @@ def read_points(
             )
         frame, column = frame.assign(class_name=PRESENCE), "class_name"
     frame, found, note = _classify(frame, column, legend)
-    return Points(_with_defaults(frame), found, (note,))
+    lost = f"{int(nowhere.sum())} features without a geometry are left out"
+    notes = (note, lost) if nowhere.any() else (note,)
+    return Points(_with_defaults(frame), found, notes)
 
 
 def places_to_points(places: Places, scenes: Sequence[Scene], legend: Legend) -> Points:
@@ -131,7 +136,10 @@ def places_to_points(places: Places, scenes: Sequence[Scene], legend: Legend) ->
 
 def write_points(points: Points, path: Path) -> None:
     """Write points as a GeoPackage with one layer, `points`."""
-    points.frame.to_file(path, layer="points", driver="GPKG", engine="pyogrio")
+    with warnings.catch_warnings():
+        # Places on a picture have no CRS; `row` and `col` say where they are.
+        warnings.filterwarnings("ignore", message="'crs' was not provided")
+        points.frame.to_file(path, layer="points", driver="GPKG", engine="pyogrio")
 
 
 def _map_coordinates(
@@ -151,31 +159,52 @@ def _read_frame(path: Path, crs: str | None) -> Any:
             raise PointsError(f"folder {str(path)!r} holds no point file; need {_listed(FORMATS)}")
         frames = [_read_frame(file, crs) for file in files]
         mixed = len({str(frame.crs) for frame in frames}) > 1
+        if mixed and any(frame.crs is None for frame in frames):
+            raise PointsError(
+                f"some files in {str(path)!r} have a CRS and some have none; say theirs with --crs"
+            )
         return pd.concat([f.to_crs("EPSG:4326") for f in frames] if mixed else frames)
     frame = _read_csv(path, crs) if path.suffix.lower() == ".csv" else read_vectors(path)
-    if crs is not None and frame.crs is None:
+    in_pixels = path.suffix.lower() == ".csv" and {"row", "col"} <= set(frame.columns)
+    if crs is not None and frame.crs is None and not in_pixels:
         frame = frame.set_crs(_parse_crs(crs))
     return frame
 
 
 def _read_csv(path: Path, crs: str | None) -> Any:
+    """Read `scene, row, col`, lon and lat, or x and y; numbers may have a decimal comma."""
     table = read_table(path)
     lower = {str(column).strip().lower(): column for column in table.columns}
     if {"row", "col"} <= set(lower):
         table = table.rename(columns={lower[k]: k for k in ("row", "col", "scene") if k in lower})
-        corner = gpd.points_from_xy(table["col"] + 0.5, table["row"] + 0.5)
-        return gpd.GeoDataFrame(table, geometry=corner)
-    for x, y in _LONLAT:
-        if {x, y} <= set(lower):
-            places = gpd.points_from_xy(table[lower[x]], table[lower[y]])
-            return gpd.GeoDataFrame(table, geometry=places, crs=crs or "EPSG:4326")
-    if not {"x", "y"} <= set(lower):
+        table["row"], table["col"] = _numbers(table["row"], path), _numbers(table["col"], path)
+        return _put(table, table["col"] + 0.5, table["row"] + 0.5)
+    for names in (*_LONLAT, ("x", "y")):
+        if set(names) <= set(lower):
+            x, y = (_numbers(table[lower[name]], path) for name in names)
+            earth = _parse_crs(crs or "EPSG:4326")
+            return _put(table, x, y, crs=None if names == ("x", "y") else earth)
+    raise PointsError(
+        f"{str(path)!r} has columns {_listed(table.columns)}; need lon and lat, x and y with "
+        "--crs, or scene, row and col"
+    )
+
+
+def _numbers(column: Any, path: Path) -> Any:
+    """Read coordinates; an empty cell is NaN."""
+    numbers = pd.to_numeric(column.astype("string").str.replace(",", "."), errors="coerce")
+    bad = numbers.isna() & column.notna()
+    if bad.any():
         raise PointsError(
-            f"{str(path)!r} has columns {_listed(table.columns)}; need lon and lat, x and y with "
-            "--crs, or scene, row and col"
+            f"{str(path)!r} has {column[bad].iloc[0]!r} in column {column.name!r}; need numbers"
         )
-    places = gpd.points_from_xy(table[lower["x"]], table[lower["y"]])
-    return gpd.GeoDataFrame(table, geometry=places)
+    return numbers.astype(float)
+
+
+def _put(table: pd.DataFrame, x: Any, y: Any, crs: CRS | None = None) -> Any:
+    """Give each row its point, or none where a coordinate is missing."""
+    places = gpd.GeoSeries(gpd.points_from_xy(x, y), index=table.index)
+    return gpd.GeoDataFrame(table, geometry=places.where((x + y).notna()), crs=crs)
 
 
 def _parse_crs(text: str) -> CRS:
@@ -198,7 +227,7 @@ def _find_column(frame: Any, wanted: str | None) -> str | None:
 
 def _classify(frame: Any, column: str, legend: Legend | None) -> tuple[Any, Legend, str]:
     """Give every feature a class id of the legend, making a legend where none is given."""
-    empty = frame[column].isna()
+    empty = frame[column].isna() | (frame[column].astype(str).str.strip() == "")
     frame = frame[~empty].reset_index(drop=True)
     if frame.empty:
         raise PointsError(f"column {column!r} is empty; give every point a class")
@@ -278,8 +307,9 @@ def _with_defaults(frame: Any) -> Any:
     frame["weight"] = pd.to_numeric(frame["weight"], errors="coerce").fillna(1.0)
     if (frame["weight"] < 0).any():
         raise PointsError("a negative weight was found; weights are 0 or more")
-    frame["source"] = frame["source"].where(frame["source"].isin(SOURCES), "human")
-    frame["role"] = frame["role"].where(frame["role"].isin(["train", "assess"]), "train")
+    for name, known, default in (("source", SOURCES, "human"), ("role", _ROLES, "train")):
+        words = frame[name].astype("string").str.strip().str.lower()
+        frame[name] = words.where(words.isin(list(known)), default).astype(object)
     return frame
 
 
