@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ class Losses:
     conflict: int = 0
     conflict_pixels: int = 0
     for_assessment: int = 0
+    weightless: int = 0
 
     def sentences(self) -> tuple[str, ...]:
         """Say each loss that occurred, with the policy."""
@@ -38,6 +40,7 @@ class Losses:
             (self.off_image, "{} places lie off the imagery and are not used"),
             (self.on_nodata, "{} places lie on no-data and are not used"),
             (self.ignored, "{} places have an ignored class and are not used"),
+            (self.weightless, "{} places have weight 0 and are not used"),
             (self.duplicate, "{} places repeat another one of their pixel and count once"),
             (self.conflict, "{} places in {} pixels meet another class in the same pixel; none of "
              "these is used"),
@@ -72,25 +75,26 @@ def locate(points: Points, scenes: Sequence[Scene], *, max_per_feature: int = 10
 
     Args:
         points: Labelled features in any CRS.
-        scenes: Scenes of a collection; a feature goes to the first scene that holds it.
+        scenes: Scenes of a collection; a feature goes to the first scene with data under it.
         max_per_feature: Most places of one line or polygon.
 
     Raises:
         PointsError: If CRSs do not allow it, or no place lies on valid imagery.
     """
     _check_crs(points, scenes)
-    candidates = _candidates(points, scenes, max_per_feature)
+    candidates, valid = _candidates(points, scenes, max_per_feature)
     off = len(points) - len(np.unique(candidates.index))
     if not len(candidates):
         raise PointsError(_explain_all_off(points, scenes))
-    valid = _on_valid(candidates, scenes)
     if not valid.any():
         raise PointsError(
             f"all {len(candidates)} places lie on no-data; check the nodata value of the scene"
         )
     kept = candidates.take(valid)
     resolved = points.legend.resolve(kept.label)
-    kept = _relabel(kept, resolved).take(resolved != UNLABELLED)
+    kept = replace(kept, label=resolved).take(resolved != UNLABELLED)
+    weighty = kept.weight > 0
+    kept = kept.take(weighty)
     unique, duplicates, conflicts, pixels = _one_per_pixel(kept)
     assess = _is_role(points, unique, "assess")
     losses = Losses(
@@ -101,6 +105,7 @@ def locate(points: Points, scenes: Sequence[Scene], *, max_per_feature: int = 10
         conflict=conflicts,
         conflict_pixels=pixels,
         for_assessment=int(assess.sum()),
+        weightless=int((~weighty).sum()),
     )
     notes = (*points.notes, *_rules(points, max_per_feature), *losses.sentences())
     return Located(unique.take(~assess), unique.take(assess), losses, notes)
@@ -108,6 +113,7 @@ def locate(points: Points, scenes: Sequence[Scene], *, max_per_feature: int = 10
 
 def _check_crs(points: Points, scenes: Sequence[Scene]) -> None:
     if points.in_pixels:
+        _check_names(points, scenes)
         return
     for scene in scenes:
         if scene.georeferenced and points.frame.crs is None:
@@ -122,18 +128,52 @@ def _check_crs(points: Points, scenes: Sequence[Scene]) -> None:
             )
 
 
-def _candidates(points: Points, scenes: Sequence[Scene], limit: int) -> Places:
-    """Place every feature on the first scene that holds it."""
-    left = np.ones(len(points), dtype=bool)
-    parts = []
-    for position, scene in enumerate(scenes):
-        mine = left & _belongs(points, scene, alone=len(scenes) == 1)
-        rows = np.flatnonzero(mine)
-        index, coords = _on_scene(points, rows, scene, limit)
-        left[np.unique(index)] = False
-        parts.append((np.full(len(index), position), index, coords))
-    scene_of, index, coords = (np.concatenate([part[k] for part in parts]) for k in range(3))
+def _check_names(points: Points, scenes: Sequence[Scene]) -> None:
     frame = points.frame
+    if len(scenes) > 1 and ("scene" not in frame.columns or frame["scene"].isna().any()):
+        raise PointsError(
+            f"places were given as row and col on {len(scenes)} scenes, but not each names its "
+            "scene; fill a column 'scene'"
+        )
+
+
+def _candidates(
+    points: Points, scenes: Sequence[Scene], limit: int
+) -> tuple[Places, NDArray[np.bool_]]:
+    """Place every feature on the first scene with data under it, else on the first at all.
+
+    Returns:
+        Places in the order of scenes, and `[n]`: whether there is data under them.
+    """
+    left = np.ones(len(points), dtype=bool)
+    found, missed = [], []
+    for position, scene in enumerate(scenes):
+        rows = np.flatnonzero(left & _belongs(points, scene, alone=len(scenes) == 1))
+        index, coords = _on_scene(points, rows, scene, limit)
+        valid = scene.valid_at(np.floor(coords + 0.5).astype(np.int64))
+        on_data = np.isin(index, index[valid])
+        left[index[on_data]] = False
+        part = (np.full(len(index), position), index, coords, valid)
+        found.append(tuple(values[on_data] for values in part))
+        missed.append(tuple(values[~on_data] for values in part))
+    parts = [*found, *_only_first(missed, left)]
+    scene_of, index, coords, valid = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return _make(points.frame, scene_of, index, coords), valid
+
+
+def _only_first(missed: list[Any], left: NDArray[np.bool_]) -> list[Any]:
+    """Keep what lies on no data everywhere, counted on the first scene alone."""
+    kept, seen = [], ~left
+    for part in missed:
+        new = ~seen[part[1]]
+        kept.append(tuple(values[new] for values in part))
+        seen[part[1]] = True
+    return kept
+
+
+def _make(
+    frame: Any, scene_of: NDArray[Any], index: NDArray[Any], coords: NDArray[np.float64]
+) -> Places:
     sources = frame["source"].map(SOURCES).to_numpy(np.uint8)
     return Places(
         scene=scene_of.astype(np.int64),
@@ -150,10 +190,11 @@ def _belongs(points: Points, scene: Scene, *, alone: bool) -> NDArray[np.bool_]:
     """Tell which features may lie on a scene by the name they carry, if any."""
     if "scene" not in points.frame.columns:
         return np.ones(len(points), dtype=bool)
-    names = points.frame["scene"].astype("string")
-    file = scene.path.name if scene.path else scene.name
-    named = names.isin([scene.name, file])
-    return np.asarray(named | names.isna() | (alone & (not points.in_pixels)), dtype=bool)
+    names = points.frame["scene"]
+    if names.isna().all() or (alone and not points.in_pixels):
+        return np.ones(len(points), dtype=bool)
+    mine = [name == scene.name or Path(str(name)).stem == scene.name for name in names]
+    return np.asarray(np.array(mine) | names.isna().to_numpy(bool))
 
 
 def _on_scene(
@@ -211,26 +252,11 @@ def _inside(coords: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.b
     return np.asarray(((coords >= -0.5) & (coords < limit)).all(axis=1))
 
 
-def _on_valid(places: Places, scenes: Sequence[Scene]) -> NDArray[np.bool_]:
-    valid = np.zeros(len(places), dtype=bool)
-    for position, scene in enumerate(scenes):
-        here = places.scene == position
-        if here.any():
-            valid[here] = scene.valid_at(places.take(here).pixels())
-    return valid
-
-
 def _groups(frame: Any) -> NDArray[np.int64]:
     if "group" not in frame.columns:
         return np.arange(len(frame))
     codes, _ = pd.factorize(frame["group"])
     return np.asarray(np.where(codes < 0, np.arange(len(frame)) + len(frame), codes))
-
-
-def _relabel(places: Places, label: NDArray[np.int64]) -> Places:
-    return Places(
-        places.scene, places.coords, label, places.weight, places.source, places.group, places.index
-    )
 
 
 def _one_per_pixel(places: Places) -> tuple[Places, int, int, int]:
@@ -263,7 +289,8 @@ def _rules(points: Points, limit: int) -> tuple[str, ...]:
 
 def _explain_all_off(points: Points, scenes: Sequence[Scene]) -> str:
     found = f"all {len(points)} features lie off the imagery"
-    if "scene" in points.frame.columns:
+    by_name = points.in_pixels or len(scenes) > 1
+    if by_name and "scene" in points.frame.columns:
         names = points.frame["scene"].dropna().astype(str).unique()[:3]
         return f"{found}; their scenes are {', '.join(names)}, these are " + ", ".join(
             scene.name for scene in scenes[:3]
