@@ -11,14 +11,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 
 from landvisor.errors import CollectionError
 from landvisor.geo.legend import UNLABELLED, Legend, read_legend
+from landvisor.geo.places import map_to_pixels, pixels_to_map
 from landvisor.geo.rasters import Reading, open_bands, open_scene
 from landvisor.geo.scene import Scene, scene_from_array
 
 RASTERS = {".tif", ".tiff", ".gtif", ".vrt", ".png", ".jpg", ".jpeg", ".jp2", ".img", ".webp"}
 TEST = "test"
+_HALF_PIXEL = 0.5
 _COLUMNS = ("image", "mask", "split", "group")
 
 
@@ -62,8 +65,15 @@ class Item:
                 f"mask {self.mask.name!r} has {len(mask.bands)} bands of {mask.shape}; need one "
                 f"band of {scene.shape} as scene {self.name!r} has"
             )
+        if mask.georeferenced and scene.georeferenced and not _same_place(mask.grid, scene.grid):
+            raise CollectionError(
+                f"mask {self.mask.name!r} lies elsewhere than scene {self.name!r} though both have "
+                f"{mask.shape} pixels; warp it to the scene's grid"
+            )
         pixels = mask.read()
-        return np.where(pixels.valid, pixels.data[0].astype(np.int64), UNLABELLED)
+        ids = np.full(mask.shape, UNLABELLED, dtype=np.int64)
+        ids[pixels.valid] = pixels.data[0][pixels.valid]
+        return ids
 
 
 @dataclass(frozen=True)
@@ -87,29 +97,35 @@ class Collection:
         """Keep the items of one split, or of several joined by commas; None keeps all.
 
         Raises:
-            CollectionError: If no item has that split.
+            CollectionError: If no item has one of the splits.
         """
         if split is None:
             return self
-        wanted = {part.strip() for part in split.split(",")}
-        items = tuple(item for item in self.items if item.split in wanted)
-        if not items:
-            known = sorted({item.split for item in self.items if item.split})
+        wanted = [part.strip() for part in split.split(",")]
+        known = {item.split for item in self.items if item.split}
+        unknown = next((part for part in wanted if part not in known), None)
+        if unknown is not None:
             raise CollectionError(
-                f"no scene has split {split!r}; the splits are {', '.join(known) or 'not given'}"
+                f"no scene has split {unknown!r}; the splits are "
+                f"{', '.join(sorted(known)) or 'not given'}"
             )
-        return replace(self, items=items)
+        return replace(self, items=tuple(item for item in self.items if item.split in wanted))
 
     def for_learning(self, split: str | None, val_split: str | None) -> Collection:
         """Keep what may be learned from: the named splits, else all scenes but those of `test`.
 
         Raises:
-            CollectionError: If no item has one of the named splits.
+            CollectionError: If no item has one of the named splits, or all are of `test`.
         """
         if split is not None:
             return self.select(",".join(part for part in (split, val_split) if part))
         items = tuple(item for item in self.items if item.split != TEST)
-        return replace(self, items=items or self.items)
+        if not items:
+            raise CollectionError(
+                f"all {len(self)} scenes have split {TEST!r}, which is never learned from unless "
+                f"named; give --split {TEST} to do so"
+            )
+        return replace(self, items=items)
 
     def open_scenes(self, reading: Reading | None = None) -> tuple[Scene, ...]:
         """Open all scenes and check that they have the same bands.
@@ -146,6 +162,8 @@ def open_collection(source: Path | str | Sequence[Path | str]) -> Collection:
         CollectionError: If nothing is found, or names occur twice.
     """
     if not isinstance(source, str | Path):
+        if not source:
+            raise CollectionError("no image was given; name at least one")
         return _make([_as_item(Path(path)) for path in source], Path(source[0]).parent)
     path = Path(source)
     if path.suffix.lower() == ".csv":
@@ -185,7 +203,11 @@ def band_collection(paths: Sequence[Path | str]) -> Collection:
 
 
 def write_collection(collection: Collection, path: Path) -> None:
-    """Write `collection.csv` with paths relative to it."""
+    """Write `collection.csv`; paths in its folder are relative to it, all others absolute.
+
+    Raises:
+        CollectionError: If a scene is not one file.
+    """
     with path.open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream)
         table.writerow(_COLUMNS)
@@ -198,9 +220,19 @@ def write_collection(collection: Collection, path: Path) -> None:
 def _relative(file: Any, path: Path) -> str:
     if file is None:
         return ""
-    whole = Path(file)
-    inside = whole.is_relative_to(path.parent)
-    return str(whole.relative_to(path.parent) if inside else whole)
+    if not isinstance(file, Path | str):
+        raise CollectionError("a scene of several files or of none has no row in a table; save it")
+    # Not resolved: a link into a data store is to stay one.
+    whole, folder = Path(file).absolute(), path.parent.absolute()
+    return str(whole.relative_to(folder) if whole.is_relative_to(folder) else whole)
+
+
+def _same_place(first: GeoBox, second: GeoBox) -> bool:
+    """Tell whether two grids of one shape agree to half a pixel in all corners."""
+    rows, cols = first.shape
+    corners = np.array([[0, 0], [rows, 0], [0, cols], [rows, cols]], dtype=np.float64)
+    shift = map_to_pixels(second, pixels_to_map(first, corners)) - corners
+    return bool(np.abs(shift).max() < _HALF_PIXEL)
 
 
 def _as_item(path: Path) -> Item:
@@ -220,12 +252,16 @@ def _read_csv(path: Path) -> Collection:
             rows = list(csv.DictReader(stream))
     except OSError as error:
         raise CollectionError(f"no collection at {str(path)!r}; make one with import") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise CollectionError(f"{str(path)!r} is not a CSV table in UTF-8: {error}") from error
     if not rows or "image" not in rows[0]:
         raise CollectionError(f"{str(path)!r} needs a column 'image' and at least one row")
     return _make([_row_item(row, path.parent) for row in rows], path)
 
 
 def _row_item(row: dict[str, str], folder: Path) -> Item:
+    if not row["image"]:
+        raise CollectionError(f"a row of the collection in {str(folder)!r} names no image")
     image = folder / row["image"]
     mask = row.get("mask") or None
     return Item(
