@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,8 @@ class Radiometry:
 def measure_radiometry(scenes: Sequence[Scene], *, seed: int = 0) -> Radiometry:
     """Measure band statistics on blocks drawn over all scenes.
 
-    At most 128 blocks of 256 pixels a side are read, the very last one first, so that a truncated
-    file is found early; of each at most 4,096 pixels count.
+    At most 128 blocks of 256 pixels a side with valid pixels are used, the very last one looked at
+    first, so that a truncated file is found early; of each at most 4,096 pixels count.
 
     Args:
         scenes: Scenes with the same number of bands.
@@ -51,11 +52,11 @@ def measure_radiometry(scenes: Sequence[Scene], *, seed: int = 0) -> Radiometry:
     blocks = [(scene, block) for scene in scenes for block in split_blocks(scene.shape, _BLOCK)]
     order = list(generator.permutation(len(blocks)))
     order = [len(blocks) - 1, *(i for i in order if i != len(blocks) - 1)]
-    samples = [_sample(blocks[i][0], blocks[i][1], generator) for i in order[:_BLOCKS]]
-    values = np.concatenate(samples, axis=1).astype(np.float64)
-    values = values[:, np.isfinite(values).all(axis=0)]
-    if not values.shape[1]:
+    found = (_sample(blocks[i][0], blocks[i][1], generator) for i in order)
+    samples = list(islice((sample for sample in found if sample.shape[1]), _BLOCKS))
+    if not samples:
         raise SceneError("no valid pixel was found in the imagery; check its no-data value")
+    values = np.concatenate(samples, axis=1)
     std = values.std(axis=1)
     shares = np.linspace(0, 1, QUANTILES)
     quantiles = np.quantile(values, shares, axis=1).T
@@ -71,4 +72,5 @@ def _sample(scene: Scene, block: Window, generator: np.random.Generator) -> NDAr
     found = data[:, valid]
     if found.shape[1] > _VALUES:
         found = found[:, generator.choice(found.shape[1], _VALUES, replace=False)]
-    return np.asarray(found)
+    found = found.astype(np.float64)
+    return np.asarray(found[:, np.isfinite(found).all(axis=0)])
