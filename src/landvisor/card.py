@@ -101,7 +101,9 @@ def read_card(path: Path | str) -> Card:
             f"{str(file)!r} is not a safetensors file; landvisor reads only models that `fit` "
             "wrote, and never pickles"
         ) from error
-    return parse_card(header.get("__metadata__", {}).get(CARD_KEY), name=str(file))
+    metadata = header.get("__metadata__")
+    known = metadata if isinstance(metadata, dict) else {}
+    return parse_card(known.get(CARD_KEY), name=str(file))
 
 
 def parse_card(text: str | None, *, name: str) -> Card:
@@ -117,9 +119,16 @@ def parse_card(text: str | None, *, name: str) -> Card:
         if content.get("format", 0) > FORMAT:
             raise ModelError(f"{name!r} has card format {content['format']}; update landvisor")
         return Card.model_validate(content)
-    except (json.JSONDecodeError, ValidationError, AttributeError) as error:
-        first = str(error).splitlines()[0]
+    except (json.JSONDecodeError, ValidationError, AttributeError, TypeError) as error:
+        first = _first_fault(error)
         raise ModelError(f"the card of {name!r} is damaged ({first}); fit it again") from error
+
+
+def _first_fault(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error).splitlines()[0]
+    fault = error.errors()[0]
+    return f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
 
 
 def _read_header(size: bytes, read: Any) -> dict[str, Any]:
