@@ -28,18 +28,18 @@ _WATER = np.array([0.050, 0.058, 0.040, 0.022])
 _SILT = np.array([0.075, 0.095, 0.080, 0.045])
 _CONIFER = np.array([0.030, 0.055, 0.036, 0.270])
 _BROADLEAF = np.array([0.038, 0.082, 0.048, 0.420])
-_GRASS = np.array([0.040, 0.085, 0.056, 0.350])
+_GRASS = np.array([0.044, 0.084, 0.064, 0.310])
 _DRY_GRASS = np.array([0.065, 0.105, 0.105, 0.300])
-_REED = np.array([0.042, 0.070, 0.062, 0.260])
+_REED = np.array([0.040, 0.062, 0.057, 0.185])
 _GRAVEL = np.array([0.095, 0.123, 0.150, 0.205])
 _SOIL = np.array([0.075, 0.100, 0.128, 0.195])
 _ASPHALT = np.array([0.088, 0.105, 0.120, 0.150])
 _CROPS = np.array(
     [
-        [0.036, 0.082, 0.046, 0.430],  # green
-        [0.085, 0.135, 0.160, 0.290],  # ripe
-        [0.072, 0.096, 0.124, 0.190],  # ploughed
-        [0.050, 0.088, 0.078, 0.300],  # young
+        [0.034, 0.086, 0.040, 0.500],  # green
+        [0.080, 0.146, 0.186, 0.330],  # ripe
+        [0.060, 0.078, 0.098, 0.150],  # ploughed
+        [0.047, 0.096, 0.064, 0.390],  # young
         [0.040, 0.085, 0.056, 0.350],  # grassland (index -1)
     ]
 )
@@ -122,9 +122,9 @@ def _paint_crops(
     kind = parcels.crop[parcels.index]
     pitch = rng.uniform(4.2, 6.5, count)[parcels.index]
     rows = np.cos(2 * np.pi * parcels.across / pitch)
-    depth = np.array([0.10, 0.10, 0.13, 0.20, 0.0])[kind]
+    depth = np.array([0.13, 0.13, 0.18, 0.22, 0.0])[kind]
     tracks = np.where(np.abs(parcels.across % 27 - 13) < 1.3, -0.16, 0.0)
-    vigour = rng.normal(0.0, 0.10, count)[parcels.index]
+    vigour = rng.normal(0.0, 0.06, count)[parcels.index]
     crop = np.moveaxis(_CROPS[kind], -1, 0)
     thin = np.clip(0.12 + 0.16 * patches - 0.25 * depth * rows, 0.0, 0.8)
     mixed = crop + (_SOIL[:, None, None] - crop) * thin
