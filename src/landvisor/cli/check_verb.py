@@ -38,8 +38,11 @@ def command(inputs: tuple[str, ...], **values: Any) -> None:
     if not images:
         raise click.UsageError("points are checked on their imagery; name the image first")
     collection = o.find_collection(images, stack=values["stack"])
+    used = collection.for_learning(values["split"], None)
+    if len(used) < len(collection):
+        click.echo(f"{len(used)} of {len(collection)} scenes are checked (--split)", err=True)
     checked = check_inputs(
-        collection.for_learning(values["split"], None),
+        used,
         points,
         options=o.make_options({**values, "quiet": True}),  # there is no progress to show
         background=values["background"],

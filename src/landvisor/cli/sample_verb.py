@@ -20,8 +20,7 @@ STRATEGIES = ("random", "per_class", "per_object", "grid")
 @click.command("sample")
 @click.argument("image", metavar="COLLECTION|IMAGE")
 @click.option("--mask", type=click.Path(path_type=Path), help="Mask of a single IMAGE.")
-@click.option("--strategy", type=click.Choice(STRATEGIES), default="random", show_default=True,
-              help="Where points go.")  # fmt: skip
+@click.option("--strategy", type=click.Choice(STRATEGIES), default="random", show_default=True)
 @click.option("--n", type=click.IntRange(1), help="Points per image (random), per class and image "
               "(per_class), or step in pixels (grid); 10 by default.")  # fmt: skip
 @click.option("--placement", type=click.Choice(["random", "interior"]),
@@ -64,6 +63,7 @@ def _open(image: str, mask: Path | None, split: str | None) -> Collection:
 
     collection = open_collection(image)
     if mask is None:
+        click.echo(f"{len(collection)} scenes in all", err=True)
         return collection.for_learning(split, None)
     if len(collection) > 1:
         raise click.UsageError("--mask goes with a single IMAGE; a collection names its own masks")

@@ -196,7 +196,7 @@ def check_classes(
 
 
 def check_units(label: NDArray[np.int64], unit: NDArray[np.int64], legend: Legend) -> list[Finding]:
-    """Check that each class lies in two spatial units at least, so that one can test the other.
+    """Check that each class lies in at least two spatial units, one to test the other.
 
     Args:
         label: Class id of each place `[n]`.
