@@ -62,9 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(given: list[str]) -> int:
     try:
-        group.main(given, prog_name="landvisor", standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
+        # outside of its standalone mode click returns the exit code of --help and ctx.exit
+        return int(group.main(given, prog_name="landvisor", standalone_mode=False) or 0)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -78,7 +77,6 @@ def _run(given: list[str]) -> int:
         logging.getLogger(__name__).debug("unexpected", exc_info=True)
         _explain(f"unexpected {type(error).__name__}: {error}; run with -vv and report it", given)
         return 1
-    return 0
 
 
 def _explain(message: str, given: list[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -136,7 +137,7 @@ def make_options(values: Values) -> Options:
         split=values.get("split"),
         val_split=values.get("val_split"),
         overwrite=bool(values.get("overwrite")),
-        progress=not quiet and click.get_text_stream("stderr").isatty(),
+        progress=not quiet and sys.stderr.isatty(),
         on_rows=None if quiet else _show_rows(),
     )
 
@@ -161,8 +162,7 @@ def _parse_setting(text: str) -> tuple[str, Any]:
 
 
 def _show_rows() -> Callable[[int, int], None] | None:
-    stream = click.get_text_stream("stderr")
-    if not stream.isatty():
+    if not sys.stderr.isatty():
         return None
 
     def show(done: int, total: int) -> None:
