@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ VERBS = {
     "predict": "Predict scenes with a fitted model.",
     "assess": "Hold maps against masks or points.",
 }
-_SLOW_START = "-vv"
+_VERBOSE = re.compile(r"-v+|--verbose")
 
 
 class _Verbs(click.Group):
@@ -80,6 +81,7 @@ def _run(given: list[str]) -> int:
 
 
 def _explain(message: str, given: list[str]) -> None:
-    if _SLOW_START in given:
+    words = [word for word in given if _VERBOSE.fullmatch(word)]
+    if sum(1 if word.startswith("--") else len(word) - 1 for word in words) > 1:
         traceback.print_exc()
     click.echo(f"landvisor: {' '.join(message.split())}", err=True)
