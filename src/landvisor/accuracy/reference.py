@@ -19,7 +19,6 @@ from landvisor.geo.points import Points, read_points
 from landvisor.geo.rasters import open_scene
 from landvisor.geo.scene import Scene
 from landvisor.geo.styles import read_map_legend
-from landvisor.geo.tiling import Window
 from landvisor.geo.vectors import FORMATS, read_table
 from landvisor.options import Options
 
@@ -125,13 +124,13 @@ def assess_against_points(
         AssessmentError: If no place has a class of the map.
     """
     scenes = [open_scene(path) for path in maps]
-    located = locate(points, scenes)
+    located = locate(_on_one_map(points) if len(maps) == 1 else points, scenes)
     places = located.assess if len(located.assess) else located.train
     predicted = np.full(len(places), UNLABELLED)
     for position, scene in enumerate(scenes):
         here = places.scene == position
         values = scene.sample(places.take(here).pixels())
-        predicted[here] = np.where(values.valid, values.data[0], UNLABELLED)
+        predicted[here] = np.where(values.valid, values.data[0].astype(np.int64), UNLABELLED)
     try:
         block = assign_folds(
             places, shapes=[s.shape for s in scenes], folds=_INTERVAL_FOLDS, seed=seed
@@ -152,6 +151,14 @@ def assess_against_points(
         seed=seed,
         notes=(note, *located.notes),
     )
+
+
+def _on_one_map(points: Points) -> Points:
+    """Drop the name of the only scene: its map, alone in a bundle, is called `map`."""
+    frame = points.frame
+    if not points.in_pixels or "scene" not in frame.columns or frame["scene"].nunique() > 1:
+        return points
+    return replace(points, frame=frame.drop(columns="scene"))
 
 
 def _read_pairs(
