@@ -59,7 +59,7 @@ def test_reading_a_card_needs_no_torch(tmp_path):
 
 def test_a_missing_model_is_named(tmp_path):
     for path in (tmp_path / "none.safetensors", tmp_path):
-        with pytest.raises(ModelError, match="no model at .* give a .safetensors file"):
+        with pytest.raises(ModelError, match="no model at"):
             read_card(path)
 
 
