@@ -13,11 +13,13 @@ from landvisor.geo.legend import legend_from_ids
 from landvisor.geo.places import make_places
 from landvisor.geo.radiometry import measure_radiometry
 from landvisor.geo.scene import scene_from_array
+from landvisor.learn import fit, network
 from landvisor.learn.checkpoint import Journal, Progress
 from landvisor.learn.fit import rate_at
 from landvisor.learn.job import Job
+from landvisor.learn.nets import build_network
 from landvisor.learn.network import NetworkLearner, NetworkPredictor, score
-from landvisor.recipe import NETWORKS, Recipe
+from landvisor.recipe import NETWORKS, FitSpec, NetSpec, Recipe
 
 IDS = (3, 4, 9)
 LEGEND = legend_from_ids(IDS)
@@ -157,15 +159,15 @@ def test_invalid_pixels_may_hold_anything(tmp_path):
 def test_bf16_agrees_with_fp32(tmp_path):
     scenes, truth = make_world()
     places = draw_places(truth, 100)
-    fit = {"epochs": 6, "steps": 4, "batch_size": 4}
-    job = make_job(tmp_path, scenes, **fit)
+    options = {"epochs": 6, "steps": 4, "batch_size": 4}
+    job = make_job(tmp_path, scenes, **options)
     model = NetworkLearner(job).fit(places, None, seed=0)
     predictor = model.predictor
     half = NetworkPredictor(predictor.network, predictor.scaling, bf16=True)
     data, valid = (part[None] for part in scenes[0].read())
     difference = np.abs(half.predict(data, valid) - model.predict(data, valid))
     assert difference.mean() < 0.02
-    job = make_job(tmp_path, scenes, **fit, precision="bf16")
+    job = make_job(tmp_path, scenes, **options, precision="bf16")
     learner = NetworkLearner(job)
     found = learner.predict(learner.fit(places, None, seed=0), places)
     assert score(found, places.label, IDS)["oa"] > 0.8
@@ -237,7 +239,30 @@ def test_training_leaves_global_settings_alone(tmp_path):
     assert torch.utils.deterministic.fill_uninitialized_memory
 
 
-def test_the_encoder_of_pretrained_weights_learns_slower():
+def test_an_interrupt_reaches_the_caller_and_the_run_goes_on_later(tmp_path, monkeypatch):
+    scenes, truth = make_world(count=1)
+    places, val = draw_places(truth, 20), draw_places(truth, 9)
+    whole = NetworkLearner(make_job(tmp_path / "whole", scenes)).fit(places, val, seed=0)
+    answers = iter([network.score, None])
+
+    def interrupt(*args):
+        answer = next(answers)
+        if answer is None:
+            raise KeyboardInterrupt
+        return answer(*args)
+
+    learner = NetworkLearner(make_job(tmp_path / "parts", scenes))
+    handler = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        patch.setattr(network, "score", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            learner.fit(places, val, seed=0)
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert len(read_metrics(tmp_path / "parts")) == 1
+    assert same_weights(learner.fit(places, val, seed=0), whole)
+
+
+def test_rates_rise_and_fall_as_their_schedule_says():
     assert rate_at(0, "onecycle") == pytest.approx(1 / 25)
     assert rate_at(0.25, "onecycle") == pytest.approx(1)
     assert rate_at(1, "onecycle") == pytest.approx(1e-4)
@@ -260,6 +285,25 @@ def test_a_checkpoint_holds_tensors_and_built_ins_only(tmp_path):
     NetworkLearner(make_job(tmp_path, scenes)).fit(draw_places(truth, 20), None, seed=0)
     (path,) = tmp_path.glob("fit-*.pt")
     assert torch.load(path, weights_only=True)["epochs"] == 2
+
+
+def test_a_pretrained_encoder_learns_slower_and_norms_do_not_decay(tmp_path):
+    module = fit._Module(
+        build_network(
+            NetSpec(model="unet", encoder="mobilenetv2_050", encoder_weights="none"),
+            ("a",),
+            classes=2,
+        ),
+        loss=None,
+        plan=fit.Plan(FitSpec(lr=0.01), 0, 0.3, bf16=False, journal=Journal(tmp_path, "a")),
+    )
+    groups = module.configure_optimizers().param_groups
+    assert sorted((g["peak"], g["weight_decay"]) for g in groups) == [
+        (0.003, 0.0),
+        (0.003, 0.01),
+        (0.01, 0.0),
+        (0.01, 0.01),
+    ]
 
 
 CHILD = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from typing import Any
 import lightning.pytorch as lightning
 import numpy as np
 import torch
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.utilities.warnings import PossibleUserWarning
 from rich.console import Console
 from rich.progress import Progress as Bar
@@ -226,8 +228,11 @@ def _run(module: _Module, keeper: _Keeper) -> None:
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
+            # else a job's variables on a cluster would be taken for a plan of our processes
+            plugins=[LightningEnvironment()],
         )
-        trainer.fit(module, loader)
+        with _interruptible():
+            trainer.fit(module, loader)
 
 
 def _evaluate(network: Network, evaluate: Evaluate | None) -> dict[str, float]:
@@ -238,6 +243,17 @@ def _evaluate(network: Network, evaluate: Evaluate | None) -> dict[str, float]:
         return evaluate(network)
     finally:
         network.train()
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C through, which lightning turns into an exit and then ignores for good."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from error
 
 
 @contextmanager

@@ -1,23 +1,21 @@
-"""How a segmentation network is learned for a job, and asked."""
+"""How a segmentation network is learned for a job: encoder, chips, loss, validation, card."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from landvisor.accuracy.confusion import count_confusion
 from landvisor.card import Card, card_classes
-from landvisor.errors import ModelError, PointsError
+from landvisor.errors import PointsError
 from landvisor.geo.places import SOURCES, Places
 from landvisor.geo.tiling import Shape
 from landvisor.labels.balance import class_weights
-from landvisor.learn.checkpoint import Journal, Progress, copy_state, digest_run
+from landvisor.learn.checkpoint import Journal, Progress, digest_run
 from landvisor.learn.chips import (
     ChipDataset,
     RegionCache,
@@ -25,101 +23,17 @@ from landvisor.learn.chips import (
     gather_material,
     group_by_shape,
 )
-from landvisor.learn.device import find_device, place_network, run_network, uses_bf16
+from landvisor.learn.device import find_device, uses_bf16
 from landvisor.learn.encoders import Encoder, load_encoder
 from landvisor.learn.fit import Evaluate, Plan, train_network
 from landvisor.learn.job import Job
-from landvisor.learn.losses import PlaceLoss, make_loss, sample_logits
+from landvisor.learn.losses import PlaceLoss, make_loss
 from landvisor.learn.model import Model
-from landvisor.learn.nets import Network, build_network, upsample
-from landvisor.learn.scaling import Scaling, make_scaling, scaling_of_card
+from landvisor.learn.nets import Network, build_network
+from landvisor.learn.network_predictor import NetworkPredictor, make_predictor
+from landvisor.learn.scaling import Scaling, make_scaling
 
-
-@dataclass(frozen=True)
-class NetworkPredictor:
-    """A trained network with the scaling of its input.
-
-    Attributes:
-        network: In evaluation mode, on its device.
-        scaling: From native units to what it reads.
-        bf16: Multiply in bfloat16.
-    """
-
-    network: Network
-    scaling: Scaling
-    bf16: bool
-
-    @classmethod
-    def from_tensors(cls, card: Card, tensors: dict[str, NDArray[Any]]) -> NetworkPredictor:
-        """Rebuild a predictor from a model file; needs neither a hub nor encoder weights.
-
-        Raises:
-            ModelError: If the tensors are not those of the network that the card describes.
-        """
-        bare = {"encoder_weights": "none", "encoder_mean": None, "encoder_std": None}
-        spec = card.recipe.net.model_copy(update=bare)
-        network = build_network(spec, card.bands, classes=len(card.legend.ids))
-        # only training asks how many batches a norm has seen
-        wanted = [key for key in network.state_dict() if not key.endswith("num_batches_tracked")]
-        if set(wanted) != set(tensors):
-            odd = sorted(set(wanted) ^ set(tensors))[0]
-            raise ModelError(f"the model's tensors do not fit its card ({odd!r}); fit it again")
-        state = {key: torch.from_numpy(np.array(tensors[key])) for key in wanted}
-        try:
-            network.load_state_dict(state, strict=False)
-        except RuntimeError as error:
-            raise ModelError("the model's tensors have other shapes; fit it again") from error
-        return make_predictor(network, scaling_of_card(card), precision=card.recipe.fit.precision)
-
-    def predict(self, data: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Predict a batch of windows; see `landvisor.learn.model.Predictor`."""
-        with torch.inference_mode():
-            logits = self._run(data, valid).float()
-            full = upsample(logits, stride=self.network.stride, size=valid.shape[1:])
-            return np.asarray(torch.softmax(full, dim=1).cpu().numpy())
-
-    def predict_at(
-        self,
-        data: NDArray[Any],
-        valid: NDArray[np.bool_],
-        *,
-        coords: NDArray[np.float64],
-        batch: NDArray[np.int64],
-    ) -> NDArray[np.float32]:
-        """Predict at places only, without computing what lies between them.
-
-        Args:
-            data: `[b, band, row, col]` in native units.
-            valid: `[b, row, col]`.
-            coords: `[n, 2]`, (row, col) in pixels of a window.
-            batch: `[n]`, the window of each place.
-
-        Returns:
-            `[n, class]`; at whole pixels what `predict` gives there.
-        """
-        with torch.inference_mode():
-            logits = self._run(data, valid)
-            size = self.network.extent(logits)
-            places = torch.from_numpy(coords).float().to(logits.device)
-            owner = torch.from_numpy(batch).to(logits.device)
-            chosen = sample_logits(logits, places, owner, size=size)
-            return np.asarray(torch.softmax(chosen, dim=1).cpu().numpy())
-
-    def tensors(self) -> dict[str, NDArray[Any]]:
-        """Return the network's weights by name."""
-        state = copy_state(self.network)
-        return {k: t.numpy() for k, t in state.items() if not k.endswith("num_batches_tracked")}
-
-    def _run(self, data: NDArray[Any], valid: NDArray[np.bool_]) -> Tensor:
-        image = torch.from_numpy(self.scaling.apply(data, valid))
-        return run_network(self.network, image, bf16=self.bf16)
-
-
-def make_predictor(network: Network, scaling: Scaling, *, precision: str) -> NetworkPredictor:
-    """Put a trained network on the device that there is, ready to be asked."""
-    device = find_device()
-    placed = place_network(network, device).eval()
-    return NetworkPredictor(placed, scaling, bf16=uses_bf16(precision, device))
+__all__ = ["NetworkLearner", "NetworkPredictor", "score"]
 
 
 @dataclass(frozen=True)
