@@ -6,7 +6,7 @@ import pytest
 from landvisor.errors import ModelError, SceneError
 from landvisor.geo.legend import LandClass, Legend, legend_from_ids
 from landvisor.geo.scene import scene_from_array
-from landvisor.predict.stream import classify, predict_rows
+from landvisor.predict.stream import check_fit, classify, predict_rows
 from landvisor.recipe import PredictSpec
 
 SIZES = [(1, 1), (1, 75), (75, 1), (31, 33), (32, 32), (33, 32), (64, 65), (100, 70)]
@@ -161,3 +161,11 @@ def test_a_damaged_file_is_reported(make_model, make_tif):
     path.write_bytes(path.read_bytes()[:-9000])
     with pytest.raises(SceneError, match="truncated"):
         list(predict_rows(make_model(), open_scene(path), SMALL))
+
+
+def test_the_same_bands_in_another_order_are_refused(make_model):
+    data = np.ones((2, 5, 5), np.float32)
+    scene = scene_from_array(data, name="s", bands=["band 2", "band 1"])
+    with pytest.raises(ModelError, match="in the order band 1, band 2 but scene 's' has band 2"):
+        check_fit(make_model(bands=2), scene)
+    check_fit(make_model(bands=2), scene_from_array(data, bands=["red", "green"]))

@@ -40,9 +40,14 @@ def check_fit(model: Model, scene: Scene) -> None:
     """Refuse a scene that a model was not made for.
 
     Raises:
-        ModelError: If the number of bands differs.
+        ModelError: If the number of bands differs, or the same bands come in another order.
     """
     wanted = model.card.bands
+    if scene.bands != wanted and sorted(scene.bands) == sorted(wanted):
+        raise ModelError(
+            f"the model reads the bands in the order {', '.join(wanted)} but scene {scene.name!r} "
+            f"has {', '.join(scene.bands)}; reorder them"
+        )
     if len(scene.bands) != len(wanted):
         raise ModelError(
             f"the model reads {len(wanted)} bands ({', '.join(wanted)}) but scene {scene.name!r} "
