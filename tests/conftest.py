@@ -10,7 +10,12 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from hypothesis import settings
 from rasterio.errors import NotGeoreferencedWarning
+
+# A busy machine is no reason to fail.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 CRS = "EPSG:32633"
 PLACE = Affine(10, 0, 500_000, 0, -10, 5_000_000)

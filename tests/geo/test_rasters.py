@@ -255,3 +255,12 @@ def test_a_damaged_band_file_is_reported(make_tif):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(SceneError, match="damaged"):
         scene.read()
+
+
+def test_a_palette_is_read_as_codes_and_noted(make_tif):
+    codes = NOISE[:1] % 4
+    table = {code: (code, 0, 0, 255) for code in range(4)}
+    path = make_tif("a.tif", codes, change=lambda raster: raster.write_colormap(1, table))
+    scene = open_scene(path)
+    assert (scene.read().data == codes).all()
+    assert "codes of a palette" in scene.notes[0]

@@ -6,7 +6,7 @@ import pytest
 import shapely
 
 from landvisor.errors import LandvisorError, SceneError
-from landvisor.geo.rasters import Reading, open_scene
+from landvisor.geo.rasters import Reading, open_bands, open_scene
 from landvisor.geo.scene import scene_from_array
 from landvisor.geo.tiling import Window
 from landvisor.geo.validity import BitMask, find_collar
@@ -94,3 +94,16 @@ def test_a_missing_area_is_called_an_area(make_tif, tmp_path):
     path = make_tif("a.tif", np.ones((1, 4, 4), np.uint8))
     with pytest.raises(LandvisorError, match=r"no such file: .*none.gpkg.*area of interest"):
         open_scene(path, Reading(aoi=tmp_path / "none.gpkg"))
+
+
+def test_a_tolerance_needs_a_value():
+    with pytest.raises(SceneError, match="--nodata-tolerance was given without --nodata"):
+        Reading(nodata_tolerance=6)
+
+
+def test_a_collar_of_band_files_is_at_the_border_alone(make_tif):
+    image = np.full((1, 8, 8), 100, np.uint8)
+    image[0, :2], image[0, 4, 4] = 0, 0
+    how = Reading(nodata=0, nodata_tolerance=6)
+    scene = open_bands([make_tif("a.tif", image), make_tif("b.tif", image)], reading=how)
+    assert scene.read().valid.sum() == 48

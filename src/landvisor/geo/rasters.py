@@ -38,11 +38,23 @@ class Reading:
         nodata_tolerance: With it, `nodata` holds for values this close to it in every band,
             and only where they touch the image's border: black collars in lossy JPEG.
         aoi: Polygon file; pixels whose centre is outside are no data.
+
+    Raises:
+        SceneError: If there is a tolerance but no value that it is about.
     """
 
     nodata: float | None = None
     nodata_tolerance: float = 0.0
     aoi: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.nodata_tolerance and self.nodata is None:
+            raise SceneError("--nodata-tolerance was given without --nodata; give its value too")
+
+    @property
+    def nodata_anywhere(self) -> float | None:
+        """The value that is no data wherever it occurs, not at the border alone."""
+        return None if self.nodata_tolerance else self.nodata
 
 
 def open_scene(path: Path | str, reading: Reading | None = None) -> Scene:
@@ -96,7 +108,8 @@ def open_bands(
     grid = _common_grid(grids, resolution)
     dtype = np.dtype(np.float32) if scaled else _common_dtype(dtypes)
     how = reading or Reading()
-    source = BandFilesSource(tuple(str(path) for path in paths), grid, dtype, how.nodata)
+    files = tuple(str(path) for path in paths)
+    source = BandFilesSource(files, grid, dtype, how.nodata_anywhere)
     first = Path(paths[0])
     return _restrict(Scene(first.parent.name, grid, tuple(names), dtype, source, first), how)
 
@@ -248,10 +261,12 @@ def _describe(dataset: Any, how: Reading) -> tuple[Layout, tuple[str, ...]]:
     if not bands:
         raise SceneError(f"{dataset.name!r} has no data band besides alpha")
     nodata = tuple(dataset.nodatavals[band - 1] for band in bands)
-    given = None if how.nodata_tolerance else how.nodata
     flags = [dataset.mask_flag_enums[band - 1] for band in bands]
+    if ColorInterp.palette in dataset.colorinterp:
+        note = "the band holds codes of a palette, which are no measurements; expand it to RGB"
+        notes = (*notes, note)
     mask_band = any(MaskFlags.per_dataset in f and MaskFlags.alpha not in f for f in flags)
-    return Layout(bands, alpha, nodata, mask_band, given), notes
+    return Layout(bands, alpha, nodata, mask_band, how.nodata_anywhere), notes
 
 
 def _find_alpha(dataset: Any) -> tuple[int | None, tuple[str, ...]]:
