@@ -281,3 +281,10 @@ def test_places_on_scenes_with_and_without_crs_cannot_share_a_file():
     scenes = [scene_from_array(np.ones((3, 3)), name="a", **UTM), scene_from_array(np.ones((3, 3)))]
     with pytest.raises(PointsError, match="sample them apart"):
         places_to_points(scattered(1), scenes, LEGEND)
+
+
+def test_a_column_of_too_many_values_is_no_class(tmp_path):
+    lines = [f"1,2,site {i}" for i in range(300)]
+    path = write(tmp_path / "p.csv", "\n".join(["lon,lat,label", *lines]))
+    with pytest.raises(PointsError, match="column 'label' has 300 different values"):
+        read_points(path)

@@ -232,6 +232,11 @@ def _classify(frame: Any, column: str, legend: Legend | None) -> tuple[Any, Lege
     if frame.empty:
         raise PointsError(f"column {column!r} is empty; give every point a class")
     ids, names, partner = _ids_and_names(frame, column)
+    if legend is None and ids is None and len(set(names)) > _MAX_ID:
+        raise PointsError(
+            f"column {column!r} has {len(set(names))} different values; a legend has at most "
+            f"{_MAX_ID} classes: name another column with --class-column"
+        )
     found = legend or _derive_legend(ids, names)
     numbers = (
         np.asarray(ids)
