@@ -193,8 +193,9 @@ def _belongs(points: Points, scene: Scene, *, alone: bool) -> NDArray[np.bool_]:
     names = points.frame["scene"]
     if names.isna().all() or (alone and not points.in_pixels):
         return np.ones(len(points), dtype=bool)
-    mine = [name == scene.name or Path(str(name)).stem == scene.name for name in names]
-    return np.asarray(np.array(mine) | names.isna().to_numpy(bool))
+    known = names.dropna().unique()
+    mine = [name for name in known if scene.name in (name, Path(str(name)).stem)]
+    return np.asarray(names.isin(mine) | names.isna(), dtype=bool)
 
 
 def _on_scene(
