@@ -42,9 +42,10 @@ class LabelSpec(Spec):
 class NetSpec(Spec):
     """Which model reads the imagery."""
 
-    model: Literal["unet", "fpn", "deeplabv3plus", "segformer", "instant", "bank", "forest"] = (
-        "instant"
-    )
+    model: Literal[
+        "auto", "unet", "fpn", "deeplabv3plus", "segformer", "instant", "bank", "forest"
+    ] = "auto"
+    """What learns; `auto` is `instant`, or `bank` without weights or without known colours."""
     encoder: str = "mobilenetv2_100"
     """A timm encoder's name."""
     encoder_weights: str = "auto"
@@ -61,6 +62,7 @@ class FitSpec(Spec):
     """How a network is trained."""
 
     epochs: Count = 40
+    """Longest training; early stopping may end it before."""
     batch_size: Count = 8
     chip: Annotated[int, Field(ge=32)] = 256
     """Side of a training chip in pixels."""
@@ -71,9 +73,11 @@ class FitSpec(Spec):
     """Rate of a pretrained encoder relative to `lr`; 1 where it starts from scratch."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     schedule: Literal["onecycle", "cosine", "none"] = "onecycle"
+    """Course of the rate: up and down by cosines, down only, or constant."""
     clip: Annotated[float, Field(ge=0)] = 1.0
     """Largest gradient norm; 0 does not clip."""
     loss: Literal["focal", "ce"] = "focal"
+    """Partial focal loss, or partial cross-entropy: the same with gamma 0."""
     gamma: Annotated[float, Field(ge=0)] = 2.0
     """Focusing of the partial focal loss; 0 is partial cross-entropy."""
     alpha: Positive | None = None
@@ -90,16 +94,15 @@ class FitSpec(Spec):
     """Share of the places held out in spatial blocks to choose the epoch."""
     patience: Annotated[int, Field(ge=0)] = 12
     """Epochs without gain on validation before training stops; 0 never stops early."""
-    dense: bool = False
-    """Learn from every labelled pixel of the masks instead of points: the upper bound."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """`auto` computes in bfloat16 where the hardware multiplies it."""
 
 
 class InstantSpec(Spec):
     """How a frozen-feature model is fitted."""
 
-    classifier: Literal["auto", "trees", "mlp"] = "auto"
-    """Extremely randomised trees, one hidden layer, or whichever validates better."""
+    classifier: Literal["auto", "trees", "mlp", "both"] = "auto"
+    """Extremely randomised trees, one hidden layer, both averaged, or the best on validation."""
     trees: Count = 200
     min_leaf: Count = 1
     hidden: Count = 128

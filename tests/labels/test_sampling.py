@@ -7,13 +7,18 @@ import rasterio
 
 from landvisor.errors import CollectionError, PointsError
 from landvisor.geo.collection import Collection, Item
-from landvisor.geo.legend import LandClass, Legend
+from landvisor.geo.legend import LandClass, Legend, legend_from_ids
 from landvisor.geo.locate import locate
 from landvisor.geo.points import read_points
 from landvisor.geo.rasters import Reading
 from landvisor.geo.scene import scene_from_array
 from landvisor.geo.styles import pixel_space_allowed
-from landvisor.labels.sampling import read_validity, sample_collection, write_sample
+from landvisor.labels.sampling import (
+    read_validity,
+    sample_collection,
+    simulate_points,
+    write_sample,
+)
 from landvisor.labels.simulate import ObjectRule
 
 LEGEND = Legend(
@@ -152,3 +157,11 @@ def test_no_data_given_by_hand_keeps_points_away(tmp_path):
     ).places
     assert len(places) == 50
     assert places.coords[:, 1].min() == 5
+
+
+def test_points_simulated_from_an_array_lie_on_pixels_of_their_class():
+    mask = np.kron(np.array([[1, 2], [2, 0]]), np.ones((8, 8), dtype=np.int64)).astype(np.uint8)
+    points = simulate_points(mask, legend=legend_from_ids([1, 2]), n=5, seed=3)
+    assert points.frame["class_id"].value_counts().to_dict() == {1: 5, 2: 5}
+    rows, cols = (points.frame[axis].to_numpy().astype(int) for axis in ("row", "col"))
+    assert (mask[rows, cols] == points.frame["class_id"]).all()

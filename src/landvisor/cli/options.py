@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 Values = dict[str, Any]
-MODELS = ("unet", "fpn", "deeplabv3plus", "segformer", "instant", "bank", "forest")
+MODELS = ("auto", "unet", "fpn", "deeplabv3plus", "segformer", "instant", "bank", "forest")
 
 
 def options(*parts: Callable[[F], F]) -> Callable[[F], F]:

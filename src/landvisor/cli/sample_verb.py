@@ -20,7 +20,8 @@ STRATEGIES = ("random", "per_class", "per_object", "grid")
 @click.command("sample")
 @click.argument("image", metavar="COLLECTION|IMAGE")
 @click.option("--mask", type=click.Path(path_type=Path), help="Mask of a single IMAGE.")
-@click.option("--strategy", type=click.Choice(STRATEGIES), default="random", show_default=True)
+@click.option("--strategy", type=click.Choice(STRATEGIES), default="random", show_default=True,
+              help="How points are drawn.")  # fmt: skip
 @click.option("--n", type=click.IntRange(1), help="Points per image (random), per class and image "
               "(per_class), or step in pixels (grid); 10 by default.")  # fmt: skip
 @click.option("--placement", type=click.Choice(["random", "interior"]),

@@ -20,8 +20,8 @@ from landvisor.geo.legend import Legend
 from landvisor.geo.mask_values import count_values, derive_legend, describe_unknown
 from landvisor.geo.places import Places, concatenate
 from landvisor.geo.points import Points, places_to_points, write_points
-from landvisor.geo.rasters import Reading
-from landvisor.geo.scene import Scene
+from landvisor.geo.rasters import Reading, open_scene
+from landvisor.geo.scene import Scene, scene_from_array
 from landvisor.geo.tiling import split_blocks
 from landvisor.labels.simulate import ObjectRule, simulate_places
 
@@ -108,6 +108,46 @@ class _Drawn(NamedTuple):
     places: Places
     labelled: int
     values: dict[int, int]
+
+
+def simulate_points(
+    mask: NDArray[np.integer] | Path | str,
+    *,
+    legend: Legend,
+    strategy: str = "per_class",
+    n: int = 10,
+    seed: int = 0,
+) -> Points:
+    """Draw labelled points from one mask.
+
+    Args:
+        mask: Class ids `[row, col]`, or a single-band raster of them.
+        legend: The classes; ignored and unknown values are unlabelled.
+        strategy: A key of `simulate.STRATEGIES`.
+        n: Points in all, per class, or step in pixels; see `simulate_places`.
+        seed: Of the draw.
+
+    Returns:
+        Points in the mask's CRS, or in its pixels where it has none.
+
+    Raises:
+        PointsError: If the strategy is unknown or `n` is below 1.
+        SceneError: If the raster cannot be read.
+    """
+    scene = (
+        scene_from_array(mask, name="mask") if isinstance(mask, np.ndarray) else open_scene(mask)
+    )
+    pixels = scene.read()
+    places = simulate_places(
+        pixels.data[0].astype(np.int64),
+        legend=legend,
+        strategy=strategy,
+        n=n,
+        seed=seed,
+        name=scene.name,
+        valid=pixels.valid,
+    )
+    return places_to_points(places, [scene], legend)
 
 
 def sample_collection(

@@ -13,7 +13,7 @@ from landvisor.accuracy.assess import Assessment, assess_places
 from landvisor.accuracy.folds import assign_folds, split_validation
 from landvisor.geo.places import SOURCES, Places
 from landvisor.labels.material import Material
-from landvisor.learn.encoders import load_encoder
+from landvisor.learn.encoders import load_encoder, match_bands
 from landvisor.learn.instant import InstantLearner
 from landvisor.learn.job import Job, Learner
 from landvisor.learn.model import Model
@@ -26,19 +26,26 @@ LEARNERS: dict[str, Callable[[Job], Learner]] = {
     **dict.fromkeys(NETWORKS, NetworkLearner),
     **dict.fromkeys(INSTANT_MODELS, InstantLearner),
 }
+_USUAL = (3, 4)
 _OBSERVED = max(SOURCES["human"], SOURCES["simulated"])
 
 
 def settle_model(recipe: Recipe, bands: tuple[str, ...]) -> tuple[Recipe, tuple[str, ...]]:
-    """Replace `instant` by `bank` where no encoder weights can be had, and say so."""
-    if recipe.net.model != "instant" or recipe.net.encoder_weights != "auto":
+    """Replace model `auto` by the best that this imagery and machine allow, and say which.
+
+    `instant` needs weights and bands that these were trained for: red, green and blue known by
+    name, or three or four bands, of which the first three are taken for them.
+    """
+    if recipe.net.model != "auto":
         return recipe, ()
-    if load_encoder(recipe.net, bands).pretrained:
-        return recipe, ()
-    note = (
-        f"no weights of {recipe.net.encoder!r} are at hand, so the filter bank alone is used; "
-        "give --encoder-weights file.safetensors for the better model"
-    )
+    named = not match_bands(bands)[1]
+    if not named and len(bands) not in _USUAL:
+        why = f"none of {len(bands)} bands is named red, green and blue"
+    elif not load_encoder(recipe.net, bands).pretrained:
+        why = f"no weights of {recipe.net.encoder!r} are at hand"
+    else:
+        return recipe.with_values({"net.model": "instant"}), ()
+    note = f"model: the filter bank alone, since {why}; --model and --encoder-weights choose others"
     return recipe.with_values({"net.model": "bank"}), (note,)
 
 
@@ -67,7 +74,7 @@ def fit_material(
 
 
 def hold_out(places: Places, material: Material, recipe: Recipe) -> np.ndarray[Any, Any]:
-    """Choose the places that validate: whole features in spatial blocks, about `fit.val_share`."""
+    """Choose the places that validate: spatial blocks, about `fit.val_share` of the places."""
     if recipe.fit.val_share == 0:
         return np.zeros(len(places), dtype=bool)
     return split_validation(

@@ -74,8 +74,8 @@ class Strip:
         count = before - self.first_row
         weights = self._weights[:count]
         valid = self._valid[:count] & (weights > 0)
-        divisor = np.maximum(weights, np.finfo(np.float32).tiny)
-        means = self._sums[:, :count] / divisor
+        divisor = np.maximum(weights, np.finfo(np.float32).tiny).astype(np.float32)
+        means: NDArray[np.float32] = self._sums[:, :count] / divisor
         first = self.first_row
         self._sums = self._sums[:, count:].copy()
         self._weights, self._valid = self._weights[count:].copy(), self._valid[count:].copy()
