@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from landvisor.errors import ModelError
-from landvisor.learn import encoders
+from landvisor.learn import encoder_weights
 from landvisor.learn.encoders import adapt_first, load_encoder, match_bands
 from landvisor.recipe import NetSpec
 
@@ -159,8 +159,8 @@ def refuse(*_, **__):
 
 
 def test_without_a_hub_auto_starts_from_scratch_and_says_so(monkeypatch):
-    monkeypatch.setattr(encoders, "hf_hub_download", refuse)
-    monkeypatch.setattr(encoders, "get_hf_file_metadata", refuse)
+    monkeypatch.setattr(encoder_weights, "hf_hub_download", refuse)
+    monkeypatch.setattr(encoder_weights, "get_hf_file_metadata", refuse)
     encoder = load_encoder(make_spec("auto"), RGB)
     assert not encoder.pretrained
     assert "from scratch" in encoder.notes[0]
@@ -172,9 +172,9 @@ def test_a_hub_that_never_answers_is_left_after_a_moment(monkeypatch):
     import threading
 
     release = threading.Event()
-    monkeypatch.setattr(encoders, "hf_hub_download", refuse)
-    monkeypatch.setattr(encoders, "get_hf_file_metadata", lambda *_, **__: release.wait(30))
-    monkeypatch.setattr(encoders, "_ANSWER_TIME", 0.1)
+    monkeypatch.setattr(encoder_weights, "hf_hub_download", refuse)
+    monkeypatch.setattr(encoder_weights, "get_hf_file_metadata", lambda *_, **__: release.wait(30))
+    monkeypatch.setattr(encoder_weights, "_ANSWER_TIME", 0.1)
     assert not load_encoder(make_spec("auto"), RGB).pretrained
     release.set()
 
@@ -186,7 +186,7 @@ def test_weights_of_the_hub_bring_their_own_statistics(monkeypatch, tiny_weights
         '{"mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]}}'
     )
     files = {"config.json": config, "model.safetensors": tiny_weights}
-    monkeypatch.setattr(encoders, "hf_hub_download", lambda _, name, **__: str(files[name]))
+    monkeypatch.setattr(encoder_weights, "hf_hub_download", lambda _, name, **__: str(files[name]))
     for choice in ("auto", "lamb_in1k", "hf-hub:timm/any"):
         encoder = load_encoder(make_spec(choice), RGB)
         assert (encoder.mean, encoder.std) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))

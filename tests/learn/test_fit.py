@@ -170,7 +170,7 @@ def test_bf16_agrees_with_fp32(tmp_path):
     job = make_job(tmp_path, scenes, **options, precision="bf16")
     learner = NetworkLearner(job)
     found = learner.predict(learner.fit(places, None, seed=0), places)
-    assert score(found, places.label, IDS)["oa"] > 0.8
+    assert score(found, places.label, ids=IDS)["oa"] > 0.8
 
 
 def test_equal_seeds_give_equal_weights_and_others_do_not(tmp_path):
@@ -210,7 +210,7 @@ def test_the_best_epoch_on_validation_is_kept_and_waiting_ends(tmp_path):
     best = int(np.argmax(scores))
     assert model.card.validation["epoch"] == best + 1
     assert len(metrics) == min(8, best + 3)
-    again = score(learner.predict(model, val), val.label, IDS)
+    again = score(learner.predict(model, val), val.label, ids=IDS)
     assert again["mean_iou"] == pytest.approx(scores[best])
 
 
@@ -245,11 +245,11 @@ def test_an_interrupt_reaches_the_caller_and_the_run_goes_on_later(tmp_path, mon
     whole = NetworkLearner(make_job(tmp_path / "whole", scenes)).fit(places, val, seed=0)
     answers = iter([network.score, None])
 
-    def interrupt(*args):
+    def interrupt(*args, **options):
         answer = next(answers)
         if answer is None:
             raise KeyboardInterrupt
-        return answer(*args)
+        return answer(*args, **options)
 
     learner = NetworkLearner(make_job(tmp_path / "parts", scenes))
     handler = signal.getsignal(signal.SIGINT)

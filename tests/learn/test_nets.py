@@ -9,6 +9,15 @@ from landvisor.recipe import NETWORKS, NetSpec
 TINY = NetSpec(model="unet", encoder="mobilenetv2_050", encoder_weights="none")
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small tensors only lose by threads, most of all where other tests run beside."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def tiny_weights(tmp_path_factory):
     """A safetensors file such as users have: the state of a whole timm classifier."""

@@ -191,7 +191,7 @@ class ChipDataset(Dataset[Chip]):
         chosen = self._choose(index)
         pixels = self.cache.read(self.material.regions[chosen])
         targets = self.material.targets[chosen]
-        geometry = self._draw(generator, targets, pixels.valid.shape)
+        geometry = self._draw(generator, targets, shape=pixels.valid.shape)
         side = (self.material.side, self.material.side)
         image, valid = apply_geometry(pixels.data, pixels.valid, geometry=geometry, out_size=side)
         image = jitter_colour(
@@ -211,7 +211,7 @@ class ChipDataset(Dataset[Chip]):
         order = np.random.default_rng([self.seed, self.epoch, lap, 1]).permutation(count)
         return int(order[position])
 
-    def _draw(self, generator: np.random.Generator, targets: Targets, shape: Shape) -> Geometry:
+    def _draw(self, generator: np.random.Generator, targets: Targets, *, shape: Shape) -> Geometry:
         geometry = draw_geometry(
             generator,
             shape=shape,
@@ -220,14 +220,14 @@ class ChipDataset(Dataset[Chip]):
             scale=self.spec.scale,
         )
         anchor = targets.coords[[generator.integers(len(targets))]]
-        return _hold(generator, geometry, anchor, shape=shape, side=self.material.side)
+        return _hold(generator, geometry, anchor=anchor, shape=shape, side=self.material.side)
 
 
 def _hold(
     generator: np.random.Generator,
     geometry: Geometry,
-    anchor: NDArray[np.float64],
     *,
+    anchor: NDArray[np.float64],
     shape: Shape,
     side: int,
 ) -> Geometry:

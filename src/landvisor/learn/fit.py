@@ -81,7 +81,10 @@ def train_network(
         place_network(network, find_device())
         if progress.epochs:
             network.load_state_dict(progress.network)
-        _run(_Module(network, loss, plan=plan), _Keeper(chips, progress, plan, evaluate))
+        _run(
+            _Module(network, loss, plan=plan),
+            _Keeper(chips, progress, plan=plan, evaluate=evaluate),
+        )
     network.load_state_dict(progress.best)
     return progress
 
@@ -141,7 +144,7 @@ class _Keeper(lightning.Callback):  # type: ignore[misc]  # lightning is not typ
     """Sets what each epoch and step depends on, and keeps what the next sitting needs."""
 
     def __init__(
-        self, chips: ChipDataset, progress: Progress, plan: Plan, evaluate: Evaluate | None
+        self, chips: ChipDataset, progress: Progress, *, plan: Plan, evaluate: Evaluate | None
     ) -> None:
         self.chips = chips
         self.progress = progress

@@ -72,7 +72,7 @@ class NetworkLearner:
         )
         predictor = make_predictor(network, scaling, precision=self.job.recipe.fit.precision)
         card = self._card(encoder, scaling)
-        return Model(_with_results(card, train, checked, progress=progress), predictor)
+        return Model(_with_results(card, train, val=checked, progress=progress), predictor)
 
     def predict(self, model: Model, places: Places) -> NDArray[np.float32]:
         """Return `[n, classes]`: probabilities at places, each from its most interior window."""
@@ -159,7 +159,7 @@ class NetworkLearner:
 
         def evaluate(network: Network) -> dict[str, float]:
             found = self._predict(NetworkPredictor(network, scaling, bf16), val)
-            return score(found, val.label, ids)
+            return score(found, val.label, ids=ids)
 
         return evaluate
 
@@ -197,7 +197,7 @@ class NetworkLearner:
 
 
 def score(
-    probabilities: NDArray[np.float32], labels: NDArray[np.int64], ids: tuple[int, ...]
+    probabilities: NDArray[np.float32], labels: NDArray[np.int64], *, ids: tuple[int, ...]
 ) -> dict[str, float]:
     """Score probabilities `[n, class]` against class ids `[n]`, pooled over all places."""
     predicted = np.asarray(ids)[probabilities.argmax(axis=1)]
@@ -205,7 +205,7 @@ def score(
     return {name: metrics[name] for name in ("mean_iou", "mean_f1", "oa")}
 
 
-def _with_results(card: Card, train: Places, val: Places | None, *, progress: Progress) -> Card:
+def _with_results(card: Card, train: Places, *, val: Places | None, progress: Progress) -> Card:
     legend = card.legend
     classes = zip(legend.names, legend.ids, strict=True)
     training = {
