@@ -16,6 +16,7 @@ import lightning.pytorch as lightning
 import numpy as np
 import torch
 from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.warnings import PossibleUserWarning
 from rich.console import Console
 from rich.progress import Progress as Bar
@@ -250,12 +251,18 @@ def _evaluate(network: Network, evaluate: Evaluate | None) -> dict[str, float]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C through, which lightning turns into an exit and then ignores for good."""
+    """Let Ctrl-C and SIGTERM through as what they are.
+
+    Lightning turns the first into an exit and then ignores it for good, and the second into an
+    exit that reports success.
+    """
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield
     except SystemExit as error:
         signal.signal(signal.SIGINT, handler)
+        if isinstance(error, SIGTERMException):
+            raise SystemExit(128 + signal.SIGTERM) from error
         raise KeyboardInterrupt from error
 
 
