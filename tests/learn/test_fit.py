@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -259,6 +260,24 @@ def test_an_interrupt_reaches_the_caller_and_the_run_goes_on_later(tmp_path, mon
             learner.fit(places, val, seed=0)
     assert signal.getsignal(signal.SIGINT) is handler
     assert len(read_metrics(tmp_path / "parts")) == 1
+    assert same_weights(learner.fit(places, val, seed=0), whole)
+
+
+def test_a_terminated_run_reports_no_success_and_goes_on_later(tmp_path, monkeypatch):
+    scenes, truth = make_world(count=1)
+    places, val = draw_places(truth, 20), draw_places(truth, 9)
+    whole = NetworkLearner(make_job(tmp_path / "whole", scenes)).fit(places, val, seed=0)
+
+    def terminate(*args, **options):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return score(*args, **options)
+
+    learner = NetworkLearner(make_job(tmp_path / "parts", scenes))
+    with monkeypatch.context() as patch:
+        patch.setattr(network, "score", terminate)
+        with pytest.raises(SystemExit) as stopped:
+            learner.fit(places, val, seed=0)
+    assert stopped.value.code == 128 + signal.SIGTERM
     assert same_weights(learner.fit(places, val, seed=0), whole)
 
 
