@@ -158,3 +158,13 @@ def test_a_bad_file_is_refused_in_one_line(tmp_path, text, said):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(LegendError, match="no legend at"):
         read_legend(tmp_path / "none.toml")
+
+
+def test_classes_are_coloured_as_maps_usually_are_and_no_colour_comes_twice():
+    legend = legend_from_names(["forest", "coniferous forest", "water", "quartz"])
+    colors = {c.name: c.rgb for c in legend.classes}
+    red, green, blue = colors["water"]
+    assert blue > red
+    red, green, blue = colors["coniferous forest"]
+    assert green > max(red, blue)
+    assert len(set(colors.values())) == 4

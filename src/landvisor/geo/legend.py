@@ -17,6 +17,18 @@ from landvisor.errors import LegendError
 
 UNLABELLED = -1
 _KEYS = {"id", "name", "color", "ignore", "as"}
+# What maps of land cover have in common, most specific words first.
+_USUAL_COLORS = (
+    ("wetland", "#7fb8a4"), ("emergent", "#5f9ea0"), ("marsh", "#7fb8a4"), ("mangrove", "#2f7f73"),
+    ("deep water", "#1f4e8c"), ("subtidal", "#3f7fbf"), ("water", "#2f6fb0"), ("river", "#4a8fd0"),
+    ("lake", "#2f6fb0"), ("snow", "#e8f1f8"), ("ice", "#cfe3f0"), ("forest", "#1f6b3a"),
+    ("tree", "#1f6b3a"), ("wood", "#3c7d4a"), ("shrub", "#8a9a4b"), ("scrub", "#8a9a4b"),
+    ("herbaceous", "#a6cf6f"), ("grass", "#a6cf6f"), ("meadow", "#a6cf6f"), ("pasture", "#c3d98b"),
+    ("crop", "#ecc94f"), ("agricult", "#ecc94f"), ("wetsand", "#b59b6b"), ("sand", "#e6d3a3"),
+    ("beach", "#e6d3a3"), ("bare", "#b89b7a"), ("barren", "#b89b7a"), ("soil", "#a67c52"),
+    ("rock", "#8d8d8d"), ("road", "#555a66"), ("urban", "#c4412f"), ("built", "#c4412f"),
+    ("building", "#c4412f"), ("impervious", "#9a5a50"), ("background", "#b7b7a4"),
+)  # fmt: skip
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -132,22 +144,32 @@ class Legend:
 
 
 def legend_from_names(names: Iterable[str]) -> Legend:
-    """Give text classes the ids 1..n in sorted order, with colours that tell them apart.
+    """Give text classes the ids 1..n in sorted order, coloured as maps usually colour them.
 
     Names that differ in case or surrounding blanks alone are one class, as for `Legend.find`.
     """
     spellings = sorted({name.strip() for name in names}, reverse=True)
     ordered = sorted({name.casefold(): name for name in spellings}.values())
-    return Legend(tuple(LandClass(i, n, default_color(i)) for i, n in enumerate(ordered, 1)))
+    return _make_legend(dict(enumerate(ordered, 1)))
 
 
 def legend_from_ids(ids: Iterable[int], names: dict[int, str] | None = None) -> Legend:
     """Make a legend of numbered classes, named "class N" unless `names` says otherwise."""
     known = names or {}
-    ordered = sorted({int(i) for i in ids})
-    return Legend(
-        tuple(LandClass(i, known.get(i, f"class {i}"), default_color(i)) for i in ordered)
-    )
+    return _make_legend({i: known.get(i, f"class {i}") for i in sorted({int(i) for i in ids})})
+
+
+def _make_legend(names: dict[int, str]) -> Legend:
+    """Colour classes by the words in their names, no colour twice, the rest by number."""
+    taken: set[str] = set()
+    classes = []
+    for number, name in names.items():
+        words = name.casefold()
+        fitting = (c for word, c in _USUAL_COLORS if word in words and c not in taken)
+        color = next(fitting, default_color(number))
+        taken.add(color)
+        classes.append(LandClass(number, name, color))
+    return Legend(tuple(classes))
 
 
 def default_color(number: int) -> str:
