@@ -10,6 +10,7 @@ import math
 import os
 import platform
 import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -143,6 +144,11 @@ def hash_file(path: Path | str) -> str:
     """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def command_line() -> list[str]:
+    """Return the command that is running, its program by name alone."""
+    return [Path(sys.argv[0]).name or "python", *sys.argv[1:]]
 
 
 def run_record(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +13,11 @@ from landvisor.files import (
     check_output,
     publish_directory,
     publish_file,
-    run_record,
     work_folder,
     write_json,
 )
 from landvisor.geo.bundle import MapFiles
-from landvisor.geo.collection import Collection, CollectionSource, as_collection
+from landvisor.geo.collection import CollectionSource, as_collection
 from landvisor.geo.points import Points
 from landvisor.geo.radiometry import measure_radiometry
 from landvisor.labels.material import Material, check_learnable, gather
@@ -28,7 +26,7 @@ from landvisor.learn.model import Model
 from landvisor.learn.model_file import load_model, save_model
 from landvisor.learn.train import cross_validate, fit_material, make_learner, settle_model
 from landvisor.options import Options
-from landvisor.predict.write import published, write_bundle
+from landvisor.predict.write import published, write_bundle, write_run
 from landvisor.recipe import Recipe
 from landvisor.report.bundle_page import write_report
 
@@ -110,7 +108,7 @@ def predict(
     opened = collection.open_scenes(how.reading)
     with publish_directory(out, overwrite=how.overwrite) as folder:
         files = write_bundle(loaded, opened, folder, spec=choices.predict, progress=how.on_rows)
-        _write_run(folder, choices, started, scenes=collection)
+        write_run(folder, choices, started, scenes=collection, labels=None)
     return [published(file, Path(out)) for file in files]
 
 
@@ -177,7 +175,7 @@ def map(  # noqa: A001 - the verb of the trade, and of the command line
         if stated is not None:
             write_json(folder / "assessment.json", stated.to_dict())
         write_report(folder, files, material=material, card=model.card, assessment=stated)
-        _write_run(folder, settled, started, scenes=as_collection(scenes), points=points)
+        write_run(folder, settled, started, scenes=as_collection(scenes), labels=points)
     return MapResult(Path(out), stated, model)
 
 
@@ -198,25 +196,3 @@ def _prepare(
     radiometry = measure_radiometry(material.scenes, seed=recipe.seed)
     job = Job(material.scenes, material.legend, radiometry, settled, folder, how.progress)
     return material, settled, make_learner(job)
-
-
-def _write_run(
-    folder: Path,
-    recipe: Recipe,
-    started: datetime,
-    *,
-    scenes: Collection,
-    points: Path | str | Points | None = None,
-) -> None:
-    inputs = {f"scene {i.name}": i.image for i in scenes.items if isinstance(i.image, Path)}
-    if isinstance(points, Path | str):
-        inputs["points"] = Path(points)
-    record = run_record(
-        ["landvisor", *sys.argv[1:]],
-        seed=recipe.seed,
-        recipe=recipe.model_dump(mode="json"),
-        inputs=inputs,
-        started=started,
-        outputs=folder,
-    )
-    write_json(folder / "run.json", record)

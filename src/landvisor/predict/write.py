@@ -5,16 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import fields
+from datetime import datetime
 from pathlib import Path
 
+from landvisor.files import RECORD, command_line, run_record, write_json
 from landvisor.geo.bundle import MapFiles, MapWriter, map_files
+from landvisor.geo.collection import Collection
+from landvisor.geo.points import Points
 from landvisor.geo.scene import Scene
 from landvisor.geo.stac import write_stac_item
 from landvisor.learn.model import Model
 from landvisor.learn.model_file import save_model
 from landvisor.options import Progress
 from landvisor.predict.stream import check_fit, predict_rows
-from landvisor.recipe import PredictSpec
+from landvisor.recipe import PredictSpec, Recipe
 
 log = logging.getLogger(__name__)
 
@@ -91,3 +95,39 @@ def write_bundle(
 def published(files: MapFiles, folder: Path) -> MapFiles:
     """Return the same files in the folder that they were published as."""
     return MapFiles(*(folder / getattr(files, part.name).name for part in fields(MapFiles)))
+
+
+def write_run(
+    folder: Path,
+    recipe: Recipe,
+    started: datetime,
+    *,
+    scenes: Collection,
+    labels: Path | str | Points | None,
+) -> None:
+    """Write `run.json`, the commit record of a filled folder.
+
+    Args:
+        folder: The bundle; its files are hashed.
+        recipe: All choices.
+        started: When the run began.
+        scenes: Their image files are hashed.
+        labels: The points file; points in memory have no name to record.
+    """
+    inputs: dict[str, Path | str] = {}
+    for item in scenes.items:
+        files = item.image if isinstance(item.image, tuple) else (item.image,)
+        for number, file in enumerate(files):
+            if isinstance(file, Path):
+                inputs[f"scene {item.name}" + (f" band {number + 1}" if number else "")] = file
+    if isinstance(labels, Path | str):
+        inputs["points"] = labels
+    record = run_record(
+        command_line(),
+        seed=recipe.seed,
+        recipe=recipe.model_dump(mode="json"),
+        inputs=inputs,
+        started=started,
+        outputs=folder,
+    )
+    write_json(folder / RECORD, record)

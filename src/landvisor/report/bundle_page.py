@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from landvisor.accuracy.assess import Assessment
 from landvisor.card import Card
+from landvisor.files import command_line
 from landvisor.geo.bundle import MapFiles
 from landvisor.geo.legend import Legend
 from landvisor.geo.places import SOURCES, Places
@@ -94,7 +94,7 @@ def _describe(
         training=_training_facts(material, card),
         history=card.training.get("history", {}),
         notes=card.notes,
-        command=shlex.join(["landvisor", *sys.argv[1:]]),
+        command=shlex.join(command_line()),
         files=[(n, text) for n, text in _FILES.items() if (files[0].classes.parent / n).exists()],
     )
 
