@@ -61,9 +61,9 @@ class NetSpec(Spec):
 class FitSpec(Spec):
     """How a network is trained."""
 
-    epochs: Count = 40
+    epochs: Count = 60
     """Longest training; early stopping may end it before."""
-    batch_size: Count = 8
+    batch_size: Count = 4
     chip: Annotated[int, Field(ge=32)] = 256
     """Side of a training chip in pixels."""
     steps: Annotated[int, Field(ge=0)] = 0
@@ -78,7 +78,7 @@ class FitSpec(Spec):
     """Largest gradient norm; 0 does not clip."""
     loss: Literal["focal", "ce"] = "focal"
     """Partial focal loss, or partial cross-entropy: the same with gamma 0."""
-    gamma: Annotated[float, Field(ge=0)] = 2.0
+    gamma: Annotated[float, Field(ge=0)] = 0.0
     """Focusing of the partial focal loss; 0 is partial cross-entropy."""
     alpha: Positive | None = None
     """Scalar factor of the loss; class weights come from `labels.class_weights`."""
@@ -92,7 +92,7 @@ class FitSpec(Spec):
     """Strength of random brightness and contrast changes, as a share of a band's deviation."""
     val_share: Share = 0.2
     """Share of the places held out in spatial blocks to choose the epoch."""
-    patience: Annotated[int, Field(ge=0)] = 12
+    patience: Annotated[int, Field(ge=0)] = 25
     """Epochs without gain on validation before training stops; 0 never stops early."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto` computes in bfloat16 where the hardware multiplies it."""
