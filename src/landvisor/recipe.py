@@ -92,7 +92,7 @@ class FitSpec(Spec):
     """Strength of random brightness and contrast changes, as a share of a band's deviation."""
     val_share: Share = 0.2
     """Share of the places held out in spatial blocks to choose the epoch."""
-    patience: Annotated[int, Field(ge=0)] = 25
+    patience: Annotated[int, Field(ge=0)] = 15
     """Epochs without gain on validation before training stops; 0 never stops early."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto` computes in bfloat16 where the hardware multiplies it."""
