@@ -16,9 +16,9 @@ HEAD = """# Reference
 Written by `python docs/generate_reference.py`; do not edit.
 
 `landvisor VERB INPUT... --out PATH`. Results go to stdout or a file, talk to stderr. Nothing is
-overwritten without `--overwrite`; outputs appear whole or not at all. Exit codes: 0 done, 1 failed (one
-line says what was found, what was needed and what to do; `-vv` adds the traceback), 2 bad usage,
-130 interrupted.
+overwritten without `--overwrite`; outputs appear whole or not at all. Exit codes: 0 done, 1 failed
+(one line says what was found, what was needed and what to do; `-vv` adds the traceback), 2 bad
+usage, 130 interrupted.
 
 ## Verbs
 """
