@@ -61,7 +61,10 @@ def test_limits_of_the_bootstrap_are_noted():
     found = assess([1, 1, 1, 1, 2, 2], [1, 1, 1, 1, 2, 2], block=block, resamples=50)
 
     assert any("3 blocks only" in note for note in found.notes)
-    assert any("no width" in note for note in found.notes)
+    assert any("exact one for 3 blocks" in note for note in found.notes)
+    low, high = found.intervals["oa"]
+    assert low == pytest.approx(0.025 ** (1 / 3))  # Clopper and Pearson's bound for 3 of 3
+    assert high == 1
     assert any("for grass" in note for note in found.notes)
 
 

@@ -190,17 +190,15 @@ def test_a_finished_run_is_read_back_and_another_starts_anew(tmp_path, caplog):
     places = draw_places(truth, 40)
     learner = NetworkLearner(make_job(tmp_path, scenes))
     first = learner.fit(places, None, seed=0)
-    before = time.monotonic()
     with caplog.at_level("INFO", logger="landvisor"):
         assert same_weights(first, learner.fit(places, None, seed=0))
         assert "goes on after epoch 2" in caplog.text
-        assert time.monotonic() - before < 1.5
         learner.fit(places.take(np.arange(39)), None, seed=0)
         assert "starts anew; 1 checkpoints here are of other runs" in caplog.text
     assert [line["epoch"] for line in read_metrics(tmp_path)] == [1, 2, 1, 2]
 
 
-def test_the_best_epoch_on_validation_is_kept_and_waiting_ends(tmp_path):
+def test_the_epoch_that_ends_the_best_five_is_kept_and_waiting_ends(tmp_path):
     scenes, truth = make_world(count=2)
     places, val = draw_places(truth, 40), draw_places(truth, 30, seed=7)
     job = make_job(tmp_path, scenes, epochs=8, steps=1, patience=2)
@@ -208,7 +206,8 @@ def test_the_best_epoch_on_validation_is_kept_and_waiting_ends(tmp_path):
     model = learner.fit(places, val, seed=0)
     metrics = read_metrics(tmp_path)
     scores = [line["mean_iou"] for line in metrics]
-    best = int(np.argmax(scores))
+    levels = [np.mean(scores[max(0, end - 5) : end]) for end in range(1, len(scores) + 1)]
+    best = int(np.argmax(levels))
     assert model.card.validation["epoch"] == best + 1
     assert len(metrics) == min(8, best + 3)
     again = score(learner.predict(model, val), val.label, ids=IDS)

@@ -163,8 +163,7 @@ def _note_limits(
 
 
 def _note_intervals(confusion: Confusion, intervals: dict[str, Interval], blocks: int) -> list[str]:
-    low, high = intervals["oa"]
-    if math.isnan(low):
+    if math.isnan(intervals["oa"][0]):
         return ["Fewer than two blocks hold mapped places, so no interval can be given."]
     notes = []
     unknown = [math.isnan(intervals[f"f1.{label}"][0]) for label in confusion.ids]
@@ -173,8 +172,8 @@ def _note_intervals(confusion: Confusion, intervals: dict[str, Interval], blocks
         notes.append(f"No interval can be given for {single}: places in one block only.")
     if blocks < FEW_BLOCKS:
         notes.append(f"Intervals rest on {blocks} blocks only and are likely too narrow.")
-    if low == high:
-        notes.append("All draws agree, so the interval of the overall accuracy has no width.")
+    if confusion.metrics()["oa"] in (0, 1):
+        notes.append(f"All places agree, so the interval is the exact one for {blocks} blocks.")
     return notes
 
 

@@ -9,6 +9,7 @@ from landvisor.accuracy.confusion import CLASS_RATES, compute_rates, find_positi
 
 Interval = tuple[float, float]
 
+_FEWEST = 2  # blocks: one says nothing about the spread between them
 _CELLS = 1 << 22  # numbers held at once: 32 MiB of float64
 
 
@@ -75,29 +76,28 @@ def bootstrap_counts(
     References:
         Efron, B. & Tibshirani, R. (1993): An Introduction to the Bootstrap, section 13.3, the
         percentile interval. Draws that lack a class say nothing about its rates and are left out.
+        Clopper, C. & Pearson, E. (1934), doi:10.1093/biomet/26.4.404: where all draws are 0 or
+        all are 1, their exact bound with blocks as trials takes the place of an interval
+        without width.
     """
-    informed = _find_informed(counts, ids)
-    if resamples < 1 or not informed["oa"]:
+    informed = _count_informing(counts, ids)
+    if resamples < 1 or informed["oa"] < _FEWEST:
         return dict.fromkeys(informed, (np.nan, np.nan))
     draws = _draw_rates(counts, ids=ids, resamples=resamples, seed=seed)
     tail = (1 - level) / 2
-    return {
-        name: _cut_tails(values, tail) if informed[name] else (np.nan, np.nan)
-        for name, values in draws.items()
-    }
+    return {name: _cut_tails(values, tail, blocks=informed[name]) for name, values in draws.items()}
 
 
-def _find_informed(counts: NDArray[np.int64], ids: tuple[int, ...]) -> dict[str, bool]:
-    """Tell by rate whether at least two blocks hold what it is a share of."""
-    reference = (counts.sum(axis=2) > 0).sum(axis=0) >= 2
-    mapped = (counts.sum(axis=1) > 0).sum(axis=0) >= 2
+def _count_informing(counts: NDArray[np.int64], ids: tuple[int, ...]) -> dict[str, int]:
+    """Count by rate the blocks that hold what it is a share of."""
+    reference = (counts.sum(axis=2) > 0).sum(axis=0)
+    mapped = (counts.sum(axis=1) > 0).sum(axis=0)
     names = ["oa", *(f"mean_{rate}" for rate in CLASS_RATES)]
-    several = int((counts.sum(axis=(1, 2)) > 0).sum()) >= 2
-    informed = dict.fromkeys(names, several)
+    informing = dict.fromkeys(names, int((counts.sum(axis=(1, 2)) > 0).sum()))
     for rate in CLASS_RATES:
-        enough = mapped if rate == "ua" else reference
-        informed |= {f"{rate}.{label}": bool(enough[k]) for k, label in enumerate(ids)}
-    return informed
+        held = mapped if rate == "ua" else reference
+        informing |= {f"{rate}.{label}": int(held[k]) for k, label in enumerate(ids)}
+    return informing
 
 
 def _draw_rates(
@@ -118,9 +118,13 @@ def _draw_rates(
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _cut_tails(values: NDArray[np.float64], tail: float) -> Interval:
+def _cut_tails(values: NDArray[np.float64], tail: float, *, blocks: int) -> Interval:
     known = values[~np.isnan(values)]
-    if not known.size:
+    if not known.size or blocks < _FEWEST:
         return np.nan, np.nan
     low, high = np.quantile(known, [tail, 1 - tail])
+    if low == high == 1:  # nothing but right places: no draw can show how far that may be off
+        return float(tail ** (1 / blocks)), 1.0
+    if low == high == 0:
+        return 0.0, float(1 - tail ** (1 / blocks))
     return float(low), float(high)

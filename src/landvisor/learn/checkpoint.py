@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,8 @@ class Progress:
         best: Weights of the best epoch; of the last where nothing is validated.
         best_epoch: Counted from 1; 0 before any.
         scores: Of the best epoch, by name; empty where nothing is validated.
+        recent: Criterion of the latest epochs, oldest first.
+        peak: Highest mean of `recent` so far.
         seconds: Time spent so far, over all sittings.
         done: Nothing is left to do.
     """
@@ -42,6 +45,8 @@ class Progress:
     best: State = field(default_factory=dict)
     best_epoch: int = 0
     scores: dict[str, float] = field(default_factory=dict)
+    recent: list[float] = field(default_factory=list)
+    peak: float = -math.inf
     seconds: float = 0.0
     done: bool = False
 
@@ -67,7 +72,8 @@ class Journal:
         """Return how far this run had come; nothing done if it is new or its file is damaged."""
         if not self.path.exists():
             others = len(list(self.folder.glob("fit-*.pt")))
-            log.info("training starts anew; %d checkpoints here are of other runs", others)
+            if others:
+                log.info("training starts anew; %d checkpoints here are of other runs", others)
             return Progress()
         try:
             progress = Progress(**torch.load(self.path, map_location="cpu", weights_only=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import signal
+import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -35,6 +36,9 @@ from landvisor.recipe import FitSpec
 log = logging.getLogger(__name__)
 
 CRITERION = "mean_iou"
+# Scores at a few hundred places jump from epoch to epoch; their mean over the latest few tells
+# progress from luck.
+_SMOOTH = 5
 
 Evaluate = Callable[[Network], dict[str, float]]
 
@@ -72,8 +76,8 @@ def train_network(
         network: Changed in place; afterwards it holds the weights of the best epoch.
         chips: Where batches come from.
         loss: Over places.
-        evaluate: Scores the network after each epoch; the best by `CRITERION` is kept. None
-            keeps the last.
+        evaluate: Scores the network after each epoch; the one that ends the five best by mean
+            `CRITERION` is kept. None keeps the last.
         plan: All else.
     """
     progress = plan.journal.restore()
@@ -204,9 +208,12 @@ class _Keeper(lightning.Callback):  # type: ignore[misc]  # lightning is not typ
         progress.seconds += time.monotonic() - self.started
         progress.network = copy_state(network)
         progress.optimizer = optimizer.state_dict()
-        if not scores or not progress.best or scores[CRITERION] > progress.scores[CRITERION]:
+        if scores:
+            progress.recent = [*progress.recent, scores[CRITERION]][-_SMOOTH:]
+        level = statistics.fmean(progress.recent) if scores else math.inf
+        if not scores or level > progress.peak:
             progress.best, progress.best_epoch = progress.network, progress.epochs
-            progress.scores = scores
+            progress.scores, progress.peak = scores, level
         waited = progress.epochs - progress.best_epoch
         progress.done = progress.epochs >= spec.epochs or 0 < spec.patience <= waited
         if progress.done:  # a finished run is only ever read for its best weights

@@ -64,7 +64,7 @@ class InstantLearner:
             seed=seed,
         )
         together = train if val is None else concatenate([train, val])
-        log.info("fitted %s to %d places", validation["classifier"], len(together))
+        log.debug("fitted %s to %d places", validation["classifier"], len(together))
         reader = self._table.reader
         card = _make_card(self._job, together, reader, validation, self._notes)
         return Model(card, InstantPredictor(reader, classifier))

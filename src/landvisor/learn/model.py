@@ -14,9 +14,7 @@ from landvisor.card import Card
 class Predictor(Protocol):
     """The part of a model that turns pixels into class probabilities."""
 
-    def predict(
-        self, data: NDArray[Any], valid: NDArray[np.bool_]
-    ) -> NDArray[np.float32]:
+    def predict(self, data: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Predict a batch of windows of one size.
 
         Args:

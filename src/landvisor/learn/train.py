@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from landvisor.accuracy.assess import Assessment, assess_places
-from landvisor.accuracy.folds import assign_folds, split_validation
+from landvisor.accuracy.folds import Folds, assign_folds, split_validation
 from landvisor.geo.places import SOURCES, Places
 from landvisor.labels.material import Material
 from landvisor.learn.encoders import load_encoder, match_bands
@@ -106,12 +106,13 @@ def cross_validate(learner: Learner, material: Material, recipe: Recipe) -> Asse
     ids = np.asarray(material.legend.ids)
     predicted = np.full(len(places), -1)
     for fold in range(recipe.assess.folds):
-        log.info("fold %d of %d", fold + 1, recipe.assess.folds)
-        outside = places.take(split.fold != fold)
+        inside = split.fold == fold
+        log.info("accuracy: fold %d of %d, %d places to learn from, %d to test", fold + 1,
+                 recipe.assess.folds, (~inside).sum(), inside.sum())  # fmt: skip
+        outside = places.take(~inside)
         held = hold_out(outside, material, recipe)
         val = outside.take(held) if held.any() else None
         model = learner.fit(outside.take(~held), val, seed=recipe.seed)
-        inside = split.fold == fold
         predicted[inside] = ids[learner.predict(model, places.take(inside)).argmax(axis=1)]
     scored = places.source <= _OBSERVED
     return assess_places(
@@ -122,8 +123,29 @@ def cross_validate(learner: Learner, material: Material, recipe: Recipe) -> Asse
         resamples=recipe.assess.bootstrap,
         seed=recipe.seed,
         statement=f"at labelled places, {recipe.assess.folds} outer spatial folds",
-        notes=(f"spatial units: {split.rule}",),
+        notes=note_folds(material, split, background=recipe.labels.background > 0),
     )
+
+
+def note_folds(material: Material, split: Folds, *, background: bool) -> tuple[str, ...]:
+    """Say how places were held out, and what the figures cannot tell for that reason."""
+    places, folds = material.places, int(split.fold.max()) + 1
+    few, unlearned = [], []
+    for c in material.legend.active:
+        here = places.label == c.id
+        features = len(np.unique(places.group[here]))
+        few += [f"{c.name} {features}"] if 0 < features < folds else []
+        unlearned += [c.name] if len(np.unique(split.fold[here])) == 1 else []
+    assumed = int((places.index < 0).sum()) if background else 0
+    said = (
+        (True, f"spatial units: {split.rule}; each place was classified by a model that was fitted "
+         "in the same way without its fold"),
+        (few, f"fewer features than folds, so their rates tell little: {', '.join(few)}"),
+        (unlearned, f"in one fold only, so no model could learn them: {', '.join(unlearned)}"),
+        (assumed, f"{assumed} of the {len(places)} places are background that was drawn at random: "
+         "assumed, not observed"),
+    )  # fmt: skip
+    return tuple(text for occurs, text in said if occurs)
 
 
 def describe_validation(model: Model, rule: str, count: int) -> str:

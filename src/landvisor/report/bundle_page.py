@@ -8,15 +8,16 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pyproj import CRS
 
 from landvisor.accuracy.assess import Assessment
 from landvisor.card import Card
-from landvisor.files import command_line
+from landvisor.files import RECORD, command_line
 from landvisor.geo.bundle import MapFiles
 from landvisor.geo.legend import Legend
 from landvisor.geo.places import SOURCES, Places
 from landvisor.geo.rasters import open_scene
-from landvisor.geo.scene import Scene
+from landvisor.geo.scene import Scene, name_crs
 from landvisor.geo.thumbnail import read_thumbnail, shrink_step
 from landvisor.geo.tiling import split_blocks
 from landvisor.labels.material import Material
@@ -27,14 +28,17 @@ from landvisor.report.map_page import MapPage, render_map_page
 
 SIZE = 900
 _BLOCK = 1024
+_MAPS = (
+    "classes, with names and colours",
+    "probability of every class",
+    "normalised entropy and margin",
+    "style for QGIS",
+)
 _FILES = {
-    "map.tif": "classes, with names and colours",
-    "map.qml": "style for QGIS",
-    "probabilities.tif": "probability of every class",
-    "uncertainty.tif": "normalised entropy and margin",
     "assessment.json": "confusion counts, rates and intervals",
     "model.safetensors": "the model and its card",
-    "run.json": "versions, seeds, hashes and command",
+    "stac-item.json": "for catalogues",
+    RECORD: "versions, seeds, hashes and command",
 }
 
 
@@ -95,8 +99,19 @@ def _describe(
         history=card.training.get("history", {}),
         notes=card.notes,
         command=shlex.join(command_line()),
-        files=[(n, text) for n, text in _FILES.items() if (files[0].classes.parent / n).exists()],
+        files=_list_files(files),
     )
+
+
+def _list_files(files: Sequence[MapFiles]) -> list[tuple[str, str]]:
+    """Name the files beside the report; the record is written after it."""
+    folder, first = files[0].classes.parent, files[0]
+    alone = len(files) == 1
+    lead = "" if alone else "of each scene, here the first: "
+    parts = zip((first.classes, first.probabilities, first.uncertainty, first.style), _MAPS,
+                strict=True)  # fmt: skip
+    others = [(n, text) for n, text in _FILES.items() if (folder / n).exists() or n == RECORD]
+    return [*((path.name, lead + text) for path, text in parts), *others]
 
 
 def measure_shares(maps: Sequence[Path], legend: Legend) -> dict[int, float]:
@@ -114,9 +129,15 @@ def measure_shares(maps: Sequence[Path], legend: Legend) -> dict[int, float]:
 def _summarise(scene: Scene, count: int, card: Card) -> str:
     rows, cols = scene.shape
     what = f"{rows} by {cols} pixels, {len(scene.bands)} bands"
-    where = f" in {scene.grid.crs}" if scene.georeferenced else ", no CRS"
+    where = f" in {name_crs(scene)}" if scene.georeferenced else ", no CRS"
     many = f" One of {count} scenes is shown: {scene.name}." if count > 1 else ""
     return f"{what}{where}. Model: {card.recipe.net.model}.{many}"
+
+
+def _name_crs(scene: Scene) -> str:
+    crs = CRS.from_user_input(scene.grid.crs.to_wkt())
+    code = crs.to_epsg()
+    return f"EPSG:{code} ({crs.name})" if code else str(crs.name)
 
 
 def _marks(places: Places, scene: Scene) -> Marks:
@@ -130,14 +151,20 @@ def _training_facts(material: Material, card: Card) -> list[tuple[str, str]]:
     names = {c.id: c.name for c in material.legend.classes}
     found, counts = np.unique(places.label, return_counts=True)
     per_class = ", ".join(f"{names[int(i)]} {n}" for i, n in zip(found, counts, strict=True))
-    facts = [
+    return [
         ("labelled places", f"{len(places)}: {per_class}"),
         ("source of labels", _count_sources(places.source)),
-        ("imagery", f"{len(material.scenes)} scenes, bands {', '.join(card.bands)}"),
+        ("imagery", f"{_count_scenes(material)}, bands {', '.join(card.bands)}"),
         ("model", card.recipe.net.model),
         ("seed", str(card.recipe.seed)),
-    ]
-    return [*facts, *((key.replace("_", " "), _say(value)) for key, value in _scores(card))]
+        ("chosen by validation", f"{_say_scores(card)}. This is no statement of accuracy: what "
+         "chooses a model flatters it."),
+    ]  # fmt: skip
+
+
+def _count_scenes(material: Material) -> str:
+    count = len(material.scenes)
+    return f"{count} scene{'s' * (count > 1)}"
 
 
 def _count_sources(sources: NDArray[np.uint8]) -> str:
@@ -145,9 +172,11 @@ def _count_sources(sources: NDArray[np.uint8]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items() if count)
 
 
-def _scores(card: Card) -> list[tuple[str, object]]:
+def _say_scores(card: Card) -> str:
     plain = (str, int, float)
-    return [(f"validation {k}", v) for k, v in card.validation.items() if isinstance(v, plain)]
+    known = {k: v for k, v in card.validation.items() if isinstance(v, plain)}
+    names = {"oa": "overall accuracy", "mean_f1": "mean F1", "mean_iou": "mean IoU"}
+    return ", ".join(f"{names.get(k, k.replace('_', ' '))} {_say(v)}" for k, v in known.items())
 
 
 def _say(value: object) -> str:
