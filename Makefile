@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= auto
+# Test workers share the cores: threads of their own would wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -q
 
 .PHONY: demo test test-slow lint docs clean
 
@@ -11,10 +13,10 @@ demo: $(READY) ## the main job, end to end, on a synthetic scene: under 3 minute
 	$(BIN)/landvisor demo --out demo-result --overwrite
 
 test: $(READY) ## all tests but the slow ones
-	$(BIN)/pytest -n $(WORKERS) -q
+	$(PYTEST)
 
 test-slow: $(READY)
-	$(BIN)/pytest -n $(WORKERS) -q -m slow
+	$(PYTEST) -m slow
 
 lint: $(READY) ## formatting, style, types, layers
 	$(BIN)/ruff format --check .
