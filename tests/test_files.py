@@ -23,6 +23,7 @@ from landvisor.files import (
     publish_directory,
     publish_file,
     run_record,
+    work_folder,
     write_json,
     writing,
 )
@@ -295,3 +296,33 @@ def test_json_comes_back_as_it_was(
     path = tmp_path_factory.getbasetemp() / "any.json"
     write_json(path, content)
     assert json.loads(path.read_text(encoding="utf-8")) == content
+
+
+def test_an_output_of_the_other_kind_is_refused_before_any_work(tmp_path):
+    (tmp_path / "result").touch()
+    with pytest.raises(OutputError, match="is a file, a folder is to be written"):
+        check_output(tmp_path / "result", overwrite=True, kind="folder")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "run.json").touch()
+    with pytest.raises(OutputError, match="is a folder, a file is to be written"):
+        check_output(tmp_path / "folder", overwrite=True, kind="file")
+
+
+def test_an_error_leaves_no_empty_work_folder_but_one_to_go_on_from(tmp_path):
+    work = tmp_path / ".result.work"
+    with pytest.raises(KeyError), work_folder(tmp_path / "result"):
+        raise KeyError
+    assert not work.exists()
+    with pytest.raises(FileExistsError), work_folder(tmp_path / "result") as folder:
+        [(folder / "checkpoint").touch(exist_ok=False) for _ in range(2)]
+    assert (work / "checkpoint").exists()
+
+
+def test_a_failure_names_the_output_and_not_the_hidden_folder(tmp_path):
+    target = tmp_path / "result"
+    with (
+        pytest.raises(OutputError, match=f"'{target}/map.tif'"),
+        publish_directory(target) as folder,
+        writing(folder / "map.tif"),
+    ):
+        raise OSError("lost")

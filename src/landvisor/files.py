@@ -14,10 +14,10 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from landvisor.errors import LandvisorError, OutputError
 
@@ -39,14 +39,23 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _ALMOST_NOTHING = 16 << 20
 
 
-def check_output(path: Path | str, *, overwrite: bool) -> None:
+Kind = Literal["file", "folder"]
+
+
+def check_output(path: Path | str, *, overwrite: bool, kind: Kind | None = None) -> None:
     """Refuse an output that could not be published, before any work is done for it.
 
     An empty folder counts as free. With `overwrite`, a folder is replaced only if it holds
     `run.json`: a mistyped `--out` must never delete somebody's files.
 
+    Args:
+        path: Where the output shall go.
+        overwrite: It may replace an earlier output.
+        kind: What will be written there; None does not look at what is there now.
+
     Raises:
-        OutputError: If it exists and may not be replaced, or its parent is missing or locked.
+        OutputError: If it exists and may not be replaced, is of the other kind, or its parent is
+            missing or locked.
     """
     target = Path(path).absolute()
     parent = target.parent
@@ -58,6 +67,9 @@ def check_output(path: Path | str, *, overwrite: bool) -> None:
         return
     if not overwrite:
         raise OutputError(f"{str(target)!r} exists already; add --overwrite or change --out")
+    if kind is not None and target.is_dir() != (kind == "folder"):
+        found = "folder" if target.is_dir() else "file"
+        raise OutputError(f"{str(target)!r} is a {found}, a {kind} is to be written; change --out")
     if target.is_dir() and not (target / RECORD).is_file():
         raise OutputError(
             f"{str(target)!r} holds files but no {RECORD}, so landvisor did not make it and "
@@ -87,9 +99,7 @@ def publish_directory(target: Path | str, *, overwrite: bool = False) -> Iterato
         OutputError: If `check_output` refuses, `target` is a file, or writing fails.
     """
     final = _resolve(target)
-    check_output(final, overwrite=overwrite)
-    if final.exists() and not final.is_dir():
-        raise OutputError(f"{str(final)!r} is a file, a folder is to be written; change --out")
+    check_output(final, overwrite=overwrite, kind="folder")
     with _staging(final) as staging:
         yield staging
         with writing(final):
@@ -107,7 +117,7 @@ def publish_file(target: Path | str, *, overwrite: bool = False) -> Iterator[Pat
         OutputError: If `check_output` refuses, `target` is a folder, or writing fails.
     """
     final = _resolve(target)
-    check_output(final, overwrite=overwrite)
+    check_output(final, overwrite=overwrite, kind="file")
     if final.is_dir():
         raise OutputError(f"{str(final)!r} is a folder, a file is to be written; change --out")
     with _staging(final) as staging:
@@ -123,7 +133,8 @@ def publish_file(target: Path | str, *, overwrite: bool = False) -> Iterator[Pat
 def work_folder(out: Path | str | None) -> Iterator[Path]:
     """Yield a folder for caches and checkpoints; what a killed run leaves, the next one finds.
 
-    It is hidden beside `out` and removed once the block ends well; None gives a temporary one.
+    It is hidden beside `out` and removed once the block ends well, or if it is still empty when
+    the block fails; None gives a temporary one.
 
     Raises:
         OutputError: If it cannot be made.
@@ -136,7 +147,12 @@ def work_folder(out: Path | str | None) -> Iterator[Path]:
     folder = final.with_name(f".{final.name}.work")
     with writing(folder):
         folder.mkdir(exist_ok=True)
-    yield folder
+    try:
+        yield folder
+    except BaseException:
+        with suppress(OSError):  # what is there to go on from stays
+            folder.rmdir()
+        raise
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -258,6 +274,9 @@ def _staging(final: Path) -> Iterator[Path]:
         staging.mkdir()
     try:
         yield staging
+    except OutputError as error:
+        # The hidden folder is gone by the time that somebody reads of it.
+        raise OutputError(str(error).replace(str(staging), str(final))) from error
     except OSError as error:
         # Any code may run inside: only a full disk is surely about the output.
         if isinstance(error, LandvisorError) or error.errno not in _FULL:
@@ -309,7 +328,10 @@ def _write_errors() -> tuple[type[Exception], ...]:
 def _explain(error: Exception, path: Path) -> str:
     full = isinstance(error, OSError) and error.errno in _FULL
     free = _free_bytes(path)
-    reason = (str(error) or type(error).__name__).splitlines()[0]
+    first: BaseException = error
+    while first.__cause__ is not None:  # rasterio says "see previous exception", which is GDAL's
+        first = first.__cause__
+    reason = (str(first) or type(first).__name__).splitlines()[0].rstrip(".")
     if full or free < _ALMOST_NOTHING:
         return (
             f"disk full while writing {str(path)!r} ({free / 1e6:.0f} MB left; {reason}); "

@@ -67,7 +67,7 @@ def fit(
     """
     how = options or Options()
     if out is not None:
-        check_output(out, overwrite=how.overwrite)
+        check_output(out, overwrite=how.overwrite, kind="file")
     with work_folder(out) as folder:
         material, settled, learner = _prepare(scenes, points, recipe or Recipe(), how, folder)
         model = fit_material(learner, material, settled, val_split=how.val_split)
@@ -101,7 +101,7 @@ def predict(
         ``landvisor.predict("model.safetensors", "scene.tif", out="maps")``
     """
     how, started = options or Options(), datetime.now(UTC)
-    check_output(out, overwrite=how.overwrite)
+    check_output(out, overwrite=how.overwrite, kind="folder")
     loaded = model if isinstance(model, Model) else load_model(model)
     choices = recipe or loaded.card.recipe
     collection = as_collection(scenes).select(how.split)
@@ -163,7 +163,7 @@ def map(  # noqa: A001 - the verb of the trade, and of the command line
         ``landvisor.map("scene.tif", "points.gpkg", out="result")``
     """
     how, started = options or Options(), datetime.now(UTC)
-    check_output(out, overwrite=how.overwrite)
+    check_output(out, overwrite=how.overwrite, kind="folder")
     with work_folder(out) as work:
         material, settled, learner = _prepare(scenes, points, recipe or Recipe(), how, work)
         stated = cross_validate(learner, material, settled) if settled.assess.folds else None
@@ -191,7 +191,7 @@ def _prepare(
     check_learnable(material)
     settled, notes = settle_model(recipe, material.scenes[0].bands)
     material = replace(material, notes=(*material.notes, *notes))
-    for note in material.notes:
+    for note in (*material.notes, material.summary()):
         log.info("%s", note)
     radiometry = measure_radiometry(material.scenes, seed=recipe.seed)
     job = Job(material.scenes, material.legend, radiometry, settled, folder, how.progress)

@@ -52,6 +52,16 @@ class Material:
         """Sizes of the scenes as `(rows, cols)`."""
         return [scene.shape for scene in self.scenes]
 
+    def summary(self) -> str:
+        """Say in one line what is learned from."""
+        names, label = {c.id: c.name for c in self.legend.classes}, self.places.label
+        found, counts = np.unique(label, return_counts=True)
+        listed = ", ".join(f"{names[int(i)]} {n}" for i, n in zip(found, counts, strict=True))
+        features = len(np.unique(self.places.group))
+        of = f" of {features} features" if features < len(label) else ""
+        many = f"{len(self.scenes)} scene{'s' * (len(self.scenes) > 1)}"
+        return f"{len(label)} labelled places{of} on {many}: {listed}"
+
     def in_split(self, split: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Tell which places lie on a scene of a split."""
         of_scene = np.array([name == split for name in self.splits])
