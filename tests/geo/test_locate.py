@@ -262,7 +262,9 @@ def test_swapped_coordinates_are_recognised():
 
 def test_points_that_all_lie_elsewhere_are_reported_with_where():
     points = make_points(dots((1000, 1000), (1001, 1000)), scene="one")
-    with pytest.raises(PointsError, match=r"off the imagery; they span x, y .* in EPSG:32633"):
+    with pytest.raises(
+        PointsError, match=r"off the imagery; they span x .* in EPSG:32633, the imagery x "
+    ):
         locate(points, [make_scene()])
 
 

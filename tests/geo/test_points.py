@@ -123,7 +123,7 @@ def test_the_class_column_is_searched_in_the_stated_order(tmp_path):
 def test_a_named_class_column_wins(tmp_path):
     path = save(tmp_path / "p.gpkg", label=[1, 2, 3], Crop=["rye", "oat", "rye"])
     assert read_points(path, class_column="crop").legend.names == ("oat", "rye")
-    with pytest.raises(PointsError, match="no column 'x' among 'label', 'Crop', 'geometry'"):
+    with pytest.raises(PointsError, match="no column 'x' among 'label', 'Crop'"):
         read_points(path, class_column="x")
 
 
@@ -185,10 +185,11 @@ def test_a_class_that_the_legend_lacks_is_an_error(tmp_path, labels):
 
 def test_presence_only_points_need_no_class_column(tmp_path):
     path = save(tmp_path / "p.gpkg", seen=["yes", "yes", "no"])
-    with pytest.raises(PointsError, match="use --background for presence-only points"):
+    with pytest.raises(PointsError, match="presence-only points with --background 200"):
         read_points(path)
     points = read_points(path, presence_only=True)
     assert points.legend.names == (PRESENCE,)
+    assert points.notes == ("no class column: each feature is taken as class 'presence'",)
 
 
 def test_a_folder_of_files_is_one_table(tmp_path):

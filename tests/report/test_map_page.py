@@ -90,7 +90,7 @@ def test_the_headline_has_figure_interval_and_what_it_is_about(html, assessment)
     low, high = assessment["intervals"]["oa"]
     assert '<div class="figure-big">0.90</div>' in html
     assert f"95 % interval {low:.2f} to {high:.2f}" in html
-    assert "agrees with 18 of the 20 reference places" in html
+    assert "18 of the 20 reference places were classified right" in html
     assert "at labelled places, 5 outer spatial folds" in html
     assert "nor the area of any class" in html
     assert "50 bootstrap draws over 5 spatial blocks" in html

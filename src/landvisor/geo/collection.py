@@ -106,8 +106,13 @@ class Collection:
         unknown = next((part for part in wanted if part not in known), None)
         if unknown is not None:
             raise CollectionError(
-                f"no scene has split {unknown!r}; the splits are "
-                f"{', '.join(sorted(known)) or 'not given'}"
+                f"no scene has split {unknown!r}; "
+                + (
+                    f"the splits are {', '.join(sorted(known))}"
+                    if known
+                    else "there are no splits: "
+                    "leave it out, or give a collection.csv with a column 'split'"
+                )
             )
         return replace(self, items=tuple(item for item in self.items if item.split in wanted))
 

@@ -16,7 +16,7 @@ from landvisor.geo.collection import RASTERS, open_collection
 from landvisor.geo.legend import Legend
 from landvisor.geo.points import PRESENCE, Points, geometry_kinds, read_points
 from landvisor.geo.rasters import open_scene
-from landvisor.geo.scene import Scene
+from landvisor.geo.scene import Scene, name_crs
 from landvisor.geo.styles import read_map_legend
 from landvisor.geo.survey import survey_scene
 from landvisor.geo.vectors import FORMATS
@@ -65,7 +65,7 @@ def describe_path(path: Path | str) -> Description:
 def describe_raster(path: Path | str) -> Description:
     """Describe a raster or picture; values are measured on evenly spaced blocks."""
     scene = open_scene(path)
-    found = survey_scene(scene)
+    found, legend = survey_scene(scene), _map_legend(scene, Path(path))
     limits = zip(scene.bands, found.low.tolist(), found.high.tolist(), strict=True)
     return {
         "path": str(path),
@@ -74,9 +74,10 @@ def describe_raster(path: Path | str) -> Description:
         "dtype": str(scene.dtype),
         "valid_percent": round(100 * found.valid / found.pixels, 2),
         "measured_on": "all pixels" if found.whole else f"{found.pixels:,} pixels in blocks",
-        "classes": _describe_legend(_map_legend(scene, Path(path))),
+        "classes": _describe_legend(legend),
         "bands": [{"name": name, "low": low, "high": high} for name, low, high in limits],
-        "notes": list(scene.notes),
+        # a map's palette is its legend, which is shown above
+        "notes": [] if legend else list(scene.notes),
     }
 
 
@@ -152,14 +153,6 @@ def describe_map(path: Path | str) -> Description:
         "files": {file.name: file.stat().st_size for file in files},
         "accuracy": _describe_accuracy(_read_json(stated)) if stated.exists() else None,
     }
-
-
-def name_crs(scene: Scene) -> str | None:
-    """Name a scene's CRS in few letters: its EPSG code, else its own name; None without one."""
-    crs = scene.grid.crs
-    if crs is None:
-        return None
-    return f"EPSG:{crs.epsg}" if crs.epsg else str(crs.proj.name)
 
 
 def format_description(content: Description) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
@@ -18,7 +19,7 @@ from landvisor.errors import PointsError
 from landvisor.geo.legend import UNLABELLED
 from landvisor.geo.places import SOURCES, Places, map_to_pixels
 from landvisor.geo.points import Points, geometry_kinds
-from landvisor.geo.scene import Scene
+from landvisor.geo.scene import Scene, name_crs
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def _check_crs(points: Points, scenes: Sequence[Scene]) -> None:
     for scene in scenes:
         if scene.georeferenced and points.frame.crs is None:
             raise PointsError(
-                f"the points have no CRS but scene {scene.name!r} has {scene.grid.crs}; say which "
+                f"the points have no CRS but scene {scene.name!r} has {name_crs(scene)}; say which "
                 "CRS their coordinates are in with --crs"
             )
         if not scene.georeferenced and points.frame.crs is not None:
@@ -298,8 +299,27 @@ def _explain_all_off(points: Points, scenes: Sequence[Scene]) -> str:
         )
     if _would_fit_swapped(points, scenes):
         return f"{found}, but x and y swapped would put them on it; swap lon and lat (or x and y)"
-    bounds = ", ".join(f"{value:.6g}" for value in points.frame.total_bounds)
-    return f"{found}; they span x, y {bounds} in {points.frame.crs}: check the CRS of both"
+    return (
+        f"{found}; they span {_span(points.frame)}, {_describe_extent(points, scenes)}: check that "
+        "both belong together and that their CRSs are right"
+    )
+
+
+def _describe_extent(points: Points, scenes: Sequence[Scene]) -> str:
+    """Say where the scenes lie, in the CRS of the points where both have one."""
+    boxes = [
+        gpd.GeoSeries([s.grid.extent.geom], crs=s.grid.crs.to_wkt() if s.georeferenced else None)
+        for s in scenes
+    ]
+    if points.frame.crs is not None:
+        boxes = [box.to_crs(points.frame.crs) for box in boxes]
+    return f"the imagery {_span(pd.concat(boxes))}"
+
+
+def _span(shapes: Any) -> str:
+    west, south, east, north = (f"{value:.10g}" for value in shapes.total_bounds.round(4))
+    where = f" in {shapes.crs.to_string()}" if shapes.crs is not None else ""
+    return f"x {west} to {east} and y {south} to {north}{where}"
 
 
 def _would_fit_swapped(points: Points, scenes: Sequence[Scene]) -> bool:

@@ -88,11 +88,14 @@ def read_points(
     if column is None:
         if not presence_only:
             raise PointsError(
-                f"{str(path)!r} has columns {_listed(frame.columns)} and none of them is a class; "
-                "name one with --class-column, or use --background for presence-only points"
+                f"{str(path)!r} has columns {_listed(_attributes(frame))} and none of them is a "
+                "class; name one with --class-column, or draw random negatives for presence-only "
+                "points with --background 200"
             )
-        frame, column = frame.assign(class_name=PRESENCE), "class_name"
-    frame, found, note = _classify(frame, column, legend)
+        frame = frame.assign(class_name=PRESENCE)
+    frame, found, note = _classify(frame, column or "class_name", legend)
+    if column is None:
+        note = f"no class column: each feature is taken as class {PRESENCE!r}"
     lost = f"{int(nowhere.sum())} features without a geometry are left out"
     notes = (note, lost) if nowhere.any() else (note,)
     return Points(_with_defaults(frame), found, notes)
@@ -219,7 +222,7 @@ def _find_column(frame: Any, wanted: str | None) -> str | None:
     if wanted is not None:
         if wanted not in frame.columns and wanted.lower() not in lower:
             raise PointsError(
-                f"no column {wanted!r} among {_listed(frame.columns)}; name one of them"
+                f"no column {wanted!r} among {_listed(_attributes(frame))}; name one of them"
             )
         return wanted if wanted in frame.columns else lower[wanted.lower()]
     return next((lower[name] for name in CLASS_COLUMNS if name in lower), None)
@@ -318,8 +321,12 @@ def _with_defaults(frame: Any) -> Any:
     return frame
 
 
+def _attributes(frame: Any) -> list[str]:
+    return [str(column) for column in frame.columns if column != frame.geometry.name]
+
+
 def _listed(values: Any) -> str:
-    return ", ".join(repr(str(value)) for value in values)
+    return ", ".join(repr(str(value)) for value in values) or "(none)"
 
 
 def geometry_kinds(points: Points) -> set[str]:

@@ -23,10 +23,12 @@ from landvisor.errors import SceneError
 from landvisor.geo.scene import Pixels, Scene, find_valid
 from landvisor.geo.tiling import Window
 from landvisor.geo.validity import AreaMask, find_collar, read_area
+from landvisor.geo.vectors import FORMATS
 
 PICTURES = {"PNG", "JPEG", "WEBP", "GIF", "BMP"}
 _ALPHA_SHARE = 0.95
 _PROBE_SIZE = 256
+_ORDER = " (imagery is named first, points last)"
 
 
 @dataclass(frozen=True)
@@ -251,7 +253,7 @@ def _open(path: str) -> Any:
             ) from error
         raise SceneError(
             f"{path!r} is not a raster that GDAL can open, or it is truncated; need a GeoTIFF, "
-            "COG, VRT, PNG, JPEG or the like"
+            f"COG, VRT, PNG, JPEG or the like{_ORDER if Path(path).suffix in FORMATS else ''}"
         ) from error
 
 

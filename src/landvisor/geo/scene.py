@@ -116,6 +116,14 @@ class Scene:
         return replace(self, source=MaskedSource(self.source, mask), notes=notes)
 
 
+def name_crs(scene: Scene) -> str | None:
+    """Name a scene's CRS in few letters: its EPSG code, else its own name; None without one."""
+    crs = scene.grid.crs
+    if crs is None:
+        return None
+    return f"EPSG:{crs.epsg}" if crs.epsg else str(crs.proj.name)
+
+
 class Mask(Protocol):
     """Something that tells which pixels of a window may be used."""
 

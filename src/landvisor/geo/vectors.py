@@ -66,4 +66,7 @@ def read_table(path: Path | str) -> pd.DataFrame:
             separator = max(_SEPARATORS, key=stream.readline().count)
         return pd.read_csv(file, sep=separator, skipinitialspace=True, encoding="utf-8-sig")
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise PointsError(f"{str(file)!r} is not a CSV table: {error}") from error
+        raise PointsError(
+            f"{str(file)!r} is not a CSV table ({error}); need a first line "
+            "with the names of the columns, and a place in each other one"
+        ) from error

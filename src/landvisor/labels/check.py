@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from landvisor.errors import LandvisorError
 from landvisor.geo.collection import Collection
-from landvisor.geo.describe import name_crs
 from landvisor.geo.legend import Legend, read_legend
 from landvisor.geo.locate import locate
 from landvisor.geo.mask_values import count_values, describe_unknown
 from landvisor.geo.places import Places
 from landvisor.geo.points import read_points
-from landvisor.geo.scene import Scene
+from landvisor.geo.scene import Scene, name_crs
 from landvisor.geo.survey import Survey, join_surveys, survey_scenes
 from landvisor.options import Options
 
