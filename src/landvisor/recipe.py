@@ -204,7 +204,10 @@ def option_paths() -> list[str]:
 
 def _unknown_key(path: str) -> str:
     near = difflib.get_close_matches(path, option_paths(), n=1, cutoff=0.0)
-    return f"unknown recipe key {path!r}; the nearest valid one is {near[0]!r}"
+    part = path.rpartition(".")[0]
+    keys = [key.rpartition(".")[2] for key in option_paths() if key.rpartition(".")[0] == part]
+    others = f"; the keys of {part!r} are {', '.join(keys)}" if part and keys else ""
+    return f"unknown recipe key {path!r}; the nearest valid one is {near[0]!r}{others}"
 
 
 def _set(content: dict[str, Any], path: str, value: Any) -> None:
