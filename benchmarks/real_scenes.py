@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from landvisor import workflow
+from landvisor.geo.rasters import Reading
 from landvisor.options import Options
 from landvisor.recipe import Recipe
 
@@ -26,6 +27,8 @@ SCENES = {
     "landsat": ("landsat/LE70220491999322EDC01_stack.gtif", "landsat/training_data.shp"),
     "sentinel2": ("sentinel2/sentinel2_8band.tif", "sentinel2/rcr_landcover.shp"),
 }
+# The clipped scene is white outside, and does not say so.
+READING = {"sentinel2": Reading(nodata=255)}
 MODELS = ("forest", "bank", "instant")
 
 
@@ -38,7 +41,8 @@ def map_scene(name: str, model: str, seed: int, args: argparse.Namespace) -> dic
     scene, points = (args.data / file for file in SCENES[name])
     out = args.out / f"map-{name}-{model}-{seed}"
     started = time.monotonic()
-    result = workflow.map(scene, points, out=out, recipe=recipe, options=Options(overwrite=True))
+    options = Options(overwrite=True, reading=READING.get(name, Reading()))
+    result = workflow.map(scene, points, out=out, recipe=recipe, options=options)
     assert result.assessment is not None, "folds are on by default"
     stated = result.assessment.to_dict()
     return {

@@ -9,7 +9,7 @@ from landvisor.errors import LandvisorError, SceneError
 from landvisor.geo.rasters import Reading, open_bands, open_scene
 from landvisor.geo.scene import scene_from_array
 from landvisor.geo.tiling import Window
-from landvisor.geo.validity import BitMask, find_collar
+from landvisor.geo.validity import BitMask, find_collar, suspect_collar
 
 
 def test_a_collar_is_connected_to_the_border():
@@ -107,3 +107,19 @@ def test_a_collar_of_band_files_is_at_the_border_alone(make_tif):
     how = Reading(nodata=0, nodata_tolerance=6)
     scene = open_bands([make_tif("a.tif", image), make_tif("b.tif", image)], reading=how)
     assert scene.read().valid.sum() == 48
+
+
+def test_a_white_border_in_all_bands_is_pointed_out_unless_it_is_declared():
+    data = np.full((3, 20, 20), 90, dtype=np.uint8)
+    data[:, :, :8] = 255
+    hint = suspect_collar(scene_from_array(data, name="clip"))
+    assert hint is not None
+    assert "--nodata 255" in hint
+    assert suspect_collar(scene_from_array(data, nodata=255)) is None
+    data[0, :, :8] = 254
+    assert suspect_collar(scene_from_array(data)) is None
+
+
+def test_saturation_in_one_band_is_data_though_its_value_means_no_data():
+    data = np.array([[[255, 255]], [[10, 255]]], dtype=np.uint8)
+    assert scene_from_array(data, nodata=255).read().valid.tolist() == [[True, False]]

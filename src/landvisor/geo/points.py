@@ -72,7 +72,7 @@ def read_points(
         path: A vector file, a CSV, or a folder of them.
         class_column: Column with the class; found by its name by default.
         crs: CRS of the coordinates where the file does not say.
-        legend: The classes; derived from the labels by default.
+        legend: The classes; derived from the labels by default. Presences do not use it.
         presence_only: Take a file without a class column as presences of one class.
 
     Raises:
@@ -93,9 +93,12 @@ def read_points(
                 "points with --background 200"
             )
         frame = frame.assign(class_name=PRESENCE)
-    frame, found, note = _classify(frame, column or "class_name", legend)
+    # nothing says which class of a legend presences are
+    known = None if column is None else legend
+    frame, found, note = _classify(frame, column or "class_name", known)
     if column is None:
         note = f"no class column: each feature is taken as class {PRESENCE!r}"
+        note += "; the legend is not used" if legend else ""
     lost = f"{int(nowhere.sum())} features without a geometry are left out"
     notes = (note, lost) if nowhere.any() else (note,)
     return Points(_with_defaults(frame), found, notes)

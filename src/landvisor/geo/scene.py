@@ -194,8 +194,9 @@ def scene_from_array(
 def find_valid(data: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
     """Tell which pixels hold data.
 
-    NaN in any band is no data. A nodata value of 0 counts where all bands have it, since 0 can
-    be a measurement in one of them; any other value counts in any band.
+    NaN in any band is no data. A nodata value of 0, or the largest of an unsigned type, counts
+    where all bands have it, since dark and saturated pixels have it in one of them; any other
+    value counts in any band.
 
     Args:
         data: `[band, row, col]`.
@@ -206,7 +207,8 @@ def find_valid(data: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
         valid &= ~np.isnan(data).any(axis=0)
     if nodata is not None and not np.isnan(nodata):
         hit = _equals(data, nodata)
-        valid &= ~(hit.all(axis=0) if nodata == 0 else hit.any(axis=0))
+        measurable = nodata == 0 or (data.dtype.kind == "u" and nodata == np.iinfo(data.dtype).max)
+        valid &= ~(hit.all(axis=0) if measurable else hit.any(axis=0))
     return valid
 
 

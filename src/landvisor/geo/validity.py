@@ -19,6 +19,7 @@ from landvisor.geo.tiling import Window, split_blocks
 from landvisor.geo.vectors import read_vectors
 
 _BLOCK = 1024
+_SUSPICIOUS = 0.1
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,31 @@ def find_collar(scene: Scene, *, value: float, tolerance: float) -> BitMask:
     edges = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
     collar = np.isin(parts, np.unique(edges[edges > 0]))
     return BitMask(np.packbits(~collar, axis=1), scene.shape[1])
+
+
+def suspect_collar(scene: Scene) -> str | None:
+    """Say if the image's border looks like no data that the file does not declare.
+
+    Looked for is one value, 0 or the largest of the type, that all bands have at a tenth of the
+    valid border pixels or more.
+    """
+    if scene.dtype.kind not in "iu":
+        return None
+    rows, cols = scene.shape
+    edges = (
+        Window(0, 0, 1, cols), Window(rows - 1, 0, 1, cols),
+        Window(0, 0, rows, 1), Window(0, cols - 1, rows, 1),
+    )  # fmt: skip
+    pixels = [scene.read(edge) for edge in edges]
+    border = np.concatenate([found.data[:, found.valid] for found in pixels], axis=1)
+    for value in (0, int(np.iinfo(scene.dtype).max)):
+        share = float((border == value).all(axis=0).mean()) if border.size else 0.0
+        if share >= _SUSPICIOUS:
+            return (
+                f"{share:.0%} of the border of {scene.name} is {value} in all bands, and counts as "
+                f"data: if it is no data, say --nodata {value}"
+            )
+    return None
 
 
 @dataclass(frozen=True)

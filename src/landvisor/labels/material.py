@@ -15,12 +15,14 @@ from landvisor.geo.locate import Located, Losses, locate
 from landvisor.geo.places import Places, concatenate
 from landvisor.geo.points import Points, read_points
 from landvisor.geo.scene import Scene
+from landvisor.geo.validity import suspect_collar
 from landvisor.labels.background import ValidAt, draw_background
 from landvisor.labels.simulate import simulate_places
 from landvisor.options import Options
 from landvisor.recipe import LabelSpec
 
 BACKGROUND = "background"
+_HINTED = 3  # scenes whose border is looked at: more of the same would tell nothing new
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,11 @@ def gather(
         )
         if spec.background:
             located, legend = _add_background(located, scenes, legend, spec.background, seed)
-    notes = (*dict.fromkeys(note for scene in scenes for note in scene.notes), *located.notes)
+    hints = (suspect_collar(scene) for scene in scenes[:_HINTED])
+    said = dict.fromkeys(
+        [*(note for scene in scenes for note in scene.notes), *filter(None, hints)]
+    )
+    notes = (*said, *located.notes)
     return Material(
         scenes=scenes,
         splits=tuple(item.split for item in collection.items),
