@@ -190,6 +190,10 @@ def test_presence_only_points_need_no_class_column(tmp_path):
     points = read_points(path, presence_only=True)
     assert points.legend.names == (PRESENCE,)
     assert points.notes == ("no class column: each feature is taken as class 'presence'",)
+    legend = Legend((LandClass(3, "Water", "#0000ff"),))
+    points = read_points(path, presence_only=True, legend=legend)
+    assert points.legend.names == (PRESENCE,)
+    assert points.notes[0].endswith("; the legend is not used")
 
 
 def test_a_folder_of_files_is_one_table(tmp_path):
