@@ -35,7 +35,7 @@ unknown key is an error that names the nearest valid one.
 
 def describe_verbs() -> str:
     """Return the help of every verb."""
-    context = click.Context(group, info_name="landvisor")
+    context = click.Context(group, info_name="landvisor", **group.context_settings)
     parts = []
     for verb in VERBS:
         command = group.get_command(context, verb)
