@@ -1,0 +1,59 @@
+"""A network learns from points, predicts and is assessed, step by step."""
+
+import json
+
+import pytest
+import rasterio
+
+from landvisor.card import read_card
+
+SMALL = (
+    "--model", "unet", "--encoder", "mobilenetv2_050", "--encoder-weights", "none", "--epochs", 2,
+    "--set", "fit.chip=64", "--set", "predict.window=128", "--set", "predict.overlap=32",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def steps(landvisor, demo, tmp_path_factory):
+    """The model file and the folder of maps that it predicted."""
+    folder = tmp_path_factory.mktemp("network")
+    model, maps = folder / "model.safetensors", folder / "maps"
+    fitted = landvisor("fit", demo.scene, demo.points, "--out", model, *SMALL)
+    assert fitted.code == 0, fitted.err
+    predicted = landvisor("predict", model, demo.scene, "--out", maps)
+    assert predicted.code == 0, predicted.err
+    return model, maps
+
+
+def test_fit_leaves_a_model_that_says_what_it_learned_from(steps, demo):
+    card = read_card(steps[0])
+    assert (card.kind, card.recipe.net.encoder) == ("network", "mobilenetv2_050")
+    assert card.training["places"] <= 280
+    assert card.bands == ("blue", "green", "red", "nir")
+
+
+def test_fit_and_predict_leave_nothing_else(steps):
+    model, maps = steps
+    assert {path.name for path in model.parent.iterdir()} == {model.name, maps.name}
+
+
+def test_predict_maps_the_whole_scene(steps, demo):
+    with rasterio.open(demo.truth) as truth, rasterio.open(steps[1] / "map.tif") as raster:
+        assert ((raster.read_masks(1) > 0) == (truth.read(1) > 0)).all()
+
+
+@pytest.mark.parametrize("reference", ["truth", "points"])
+def test_assess_takes_masks_and_points(landvisor, steps, demo, reference):
+    said = landvisor("assess", steps[1], getattr(demo, reference), "--json")
+    assert said.code == 0, said.err
+    assert 0 <= json.loads(said.out)["rates"]["oa"] <= 1
+
+
+def test_map_takes_a_network_too(landvisor, demo, tmp_path):
+    said = landvisor(
+        "map", demo.scene, demo.points, "--out", tmp_path / "r", "--folds", 2, *SMALL,
+        "--set", "fit.steps=2",
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    assert "2 outer spatial folds" in said.out
+    assert [path.name for path in tmp_path.iterdir()] == ["r"]
