@@ -24,8 +24,7 @@ STRATEGIES = ("random", "per_class", "per_object", "grid")
               help="How points are drawn.")  # fmt: skip
 @click.option("--n", type=click.IntRange(1), help="Points per image (random), per class and image "
               "(per_class), or step in pixels (grid); 10 by default.")  # fmt: skip
-@click.option("--placement", type=click.Choice(["random", "interior"]),
-              help="Where on its object a per_object point lies.")  # fmt: skip
+@click.option("--placement", type=click.Choice(["random", "interior"]), help="Where on its object.")
 @click.option("--min-area", type=click.IntRange(1), help="Pixels of the smallest object.")
 @click.option("--legend", type=click.Path(path_type=Path), help="A legend.toml.")
 @o.out_option("GeoPackage to write.")
