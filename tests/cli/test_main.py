@@ -145,7 +145,10 @@ def test_the_models_on_offer_are_those_of_a_recipe():
 def test_options_of_their_own_win_over_settings_and_these_over_the_file(tmp_path):
     path = tmp_path / "recipe.toml"
     path.write_text("seed = 1\n[fit]\nlr = 0.5\nepochs = 3\ngamma = 1\n")
-    values = {"recipe": path, "settings": ("fit.lr=0.25", "fit.epochs=4", "net.encoder=x y")}
+    values = {
+        "recipe": path,
+        "settings": ("net.model=unet", "fit.lr=0.25", "fit.epochs=4", "net.encoder=x y"),
+    }
     recipe = make_recipe({**values, "epochs": 5, "seed": None})
     assert (recipe.fit.gamma, recipe.fit.lr, recipe.fit.epochs) == (1, 0.25, 5)
     assert (recipe.seed, recipe.net.encoder) == (1, "x y")
@@ -170,3 +173,19 @@ def test_a_bad_setting_fails_in_one_line(capsys, tmp_path, setting, said):
     code, _, err = run(capsys, *arguments)
     assert (code, err.count("\n")) == (1, 1)
     assert said in err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--model", "bank", "--epochs", "3"], "--epochs is for networks"),
+        (["--epochs", "3"], "--epochs is for networks"),
+        (["--model", "forest", "--encoder", "resnet18"], "--encoder does nothing"),
+        (["--model", "bank", "--encoder-weights", "none"], "--encoder-weights does nothing"),
+    ],
+)
+def test_an_option_that_the_model_would_ignore_is_refused(options, said, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["map", "scene.tif", "points.gpkg", "--out", str(tmp_path / "x"), *options])
+    assert stop.value.code == 2
+    assert said in capsys.readouterr().err

@@ -24,6 +24,8 @@ def command(inputs: tuple[str, ...], **values: Any) -> None:
     o.start_talking(values)
     if len(inputs) < 2 and not values["dense"]:
         raise click.UsageError("need imagery and points, or --dense to learn from masks")
+    if values["out"].suffix != ".safetensors":
+        raise click.UsageError(f"--out {str(values['out'])!r} must end in .safetensors")
     from landvisor import workflow  # imports torch
 
     images, points = (inputs, None) if values["dense"] else (inputs[:-1], inputs[-1])

@@ -117,7 +117,21 @@ def make_recipe(values: Values) -> Recipe:
     recipe = read_recipe(values["recipe"]) if values.get("recipe") else Recipe()
     settings = dict(_parse_setting(text) for text in values.get("settings", ()))
     direct = {path: values[key] for key, path in _DIRECT.items() if values.get(key) is not None}
-    return recipe.with_values({**settings, **direct})
+    settled = recipe.with_values({**settings, **direct})
+    _check_use(values, settled.net.model)
+    return settled
+
+
+def _check_use(values: Values, model: str) -> None:
+    """Refuse options that the chosen model would ignore."""
+    from landvisor.recipe import INSTANT_MODELS, NETWORKS
+
+    if values.get("epochs") is not None and model not in NETWORKS:
+        raise click.UsageError(f"--epochs is for networks; name one with --model {NETWORKS[0]}")
+    idle = [name for name in ("encoder", "encoder_weights") if values.get(name) is not None]
+    if idle and model in set(INSTANT_MODELS) - {"instant"}:
+        option = "--" + idle[0].replace("_", "-")
+        raise click.UsageError(f"{option} does nothing for --model {model}; leave one of them out")
 
 
 def make_options(values: Values) -> Options:

@@ -124,6 +124,7 @@ class Collection:
         """
         if split is not None:
             return self.select(",".join(part for part in (split, val_split) if part))
+        self.select(val_split)
         items = tuple(item for item in self.items if item.split != TEST)
         if not items:
             raise CollectionError(
