@@ -16,8 +16,13 @@ from landvisor.recipe import Recipe
 
 LEGEND = legend_from_names(["coarse", "fine", "nowhere"])  # ids 1, 2, 3
 ENCODER = "mobilenetv3_small_050"
-FAST = {"instant.trees": 20, "instant.sigmas": (1.0, 2.0), "predict.window": 64,
-        "predict.overlap": 16}  # fmt: skip
+FAST = {
+    "net.model": "instant",
+    "instant.trees": 20,
+    "instant.sigmas": (1.0, 2.0),
+    "predict.window": 64,
+    "predict.overlap": 16,
+}
 
 
 def draw_texture(seed=0, size=96):

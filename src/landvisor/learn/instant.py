@@ -29,7 +29,7 @@ from landvisor.learn.job import Job
 from landvisor.learn.model import Model
 from landvisor.learn.pixel_features import FeatureReader, FeatureTable
 from landvisor.learn.scaling import Scaling, make_scaling, scaling_of_card
-from landvisor.recipe import Recipe
+from landvisor.recipe import INSTANT_MODELS, Recipe
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ class InstantLearner:
     """
 
     def __init__(self, job: Job) -> None:
+        assert job.recipe.net.model in INSTANT_MODELS, "`auto` was settled before"
         self._job = job
         encoder, self._notes = _load_frozen(job)
         reader = FeatureReader(_sigmas(job.recipe), encoder)
