@@ -368,3 +368,18 @@ def test_every_registered_loss_can_be_made_and_a_callable_too():
     torch.testing.assert_close(entropy, partial_focal(z, labels, gamma=0, weight=weight))
     own = make_loss(FitSpec(), loss=lambda logits, labels, **options: logits.sum())
     torch.testing.assert_close(own(z, labels, weight), z.sum())
+
+
+def test_the_gradient_of_picked_logits_is_that_of_plain_indexing_and_has_one_itself():
+    torch.manual_seed(0)
+    logits = torch.randn(2, 3, 5, 7, dtype=torch.float64, requires_grad=True)
+    coords = torch.tensor([[0.0, 0.0], [4.0, 6.0], [4.0, 6.0], [2.3, 3.6]], dtype=torch.float64)
+    batch = torch.tensor([0, 1, 1, 0])
+    picked = sample_logits(logits, coords[:3], batch[:3], size=(5, 7))
+    (ours,) = torch.autograd.grad((picked**2).sum(), logits, create_graph=True)
+    row, col = coords[:3].long().T
+    (plain,) = torch.autograd.grad((logits[batch[:3], :, row, col] ** 2).sum(), logits)
+    assert torch.equal(ours, plain)
+    read = lambda values: sample_logits(values, coords, batch, size=(5, 7))  # noqa: E731
+    assert torch.autograd.gradcheck(read, (logits,))
+    assert torch.autograd.gradgradcheck(read, (logits,))

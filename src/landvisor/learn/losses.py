@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +15,7 @@ from landvisor.recipe import FitSpec
 # Smallest 1-p that is raised to gamma. In float32 -log(p) is either 0 or above 5e-8, so this
 # moves no value; it only keeps the slope of x^gamma finite at x = 0 where 0 < gamma < 1.
 MISS_FLOOR = 1e-8
+_NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
 
 
 class PlaceLoss(Protocol):
@@ -240,10 +242,39 @@ def _divide(numerator: Tensor, total: float | Tensor) -> Tensor:
     return numerator / torch.where(denominator > 0, denominator, 1.0)
 
 
+class _Pick(torch.autograd.Function):
+    """Indexing whose gradient begins as memory that the system hands out already zeroed.
+
+    The gradient of an indexed map is a map of zeros with few numbers in it. Writing these zeros
+    takes far longer than all else that a loss over few places does; fresh pages are zero anyway.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, batch: Tensor, row: Tensor, col: Tensor) -> Tensor:
+        ctx.save_for_backward(batch, row, col)
+        ctx.shape = logits.shape
+        # Indexing moves [..., classes] to the end for the picked pixels only; permuting first
+        # would copy the whole map.
+        return logits[batch, :, row, col]
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        batch, row, col = ctx.saved_tensors
+        whole = _blank(ctx.shape, like=grad)
+        whole.permute(0, 2, 3, 1).index_put_((batch, row, col), grad, accumulate=True)
+        return whole, None, None, None
+
+
+def _blank(shape: torch.Size, *, like: Tensor) -> Tensor:
+    if like.device.type == "cpu" and like.dtype in _NUMPY:
+        return torch.from_numpy(np.zeros(tuple(shape), dtype=_NUMPY[like.dtype]))
+    return like.new_zeros(shape)
+
+
 def _gather(logits: Tensor, batch: Tensor, *, row: Tensor, col: Tensor) -> Tensor:
-    # Indexing moves [..., classes] to the end for the picked pixels only; permuting first
-    # would copy the whole map.
-    return logits[batch, :, row, col]
+    apply: Any = _Pick.apply  # untyped in torch
+    picked: Tensor = apply(logits, batch, row, col)
+    return picked
 
 
 def _find_neighbours(position: Tensor, pixels: int, *, cells: int) -> tuple[Tensor, Tensor]:
