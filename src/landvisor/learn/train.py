@@ -11,14 +11,16 @@ import numpy as np
 
 from landvisor.accuracy.assess import Assessment, assess_places
 from landvisor.accuracy.folds import Folds, assign_folds, split_validation
+from landvisor.errors import ModelError
 from landvisor.geo.places import SOURCES, Places
 from landvisor.labels.material import Material
-from landvisor.learn.encoders import load_encoder, match_bands
+from landvisor.learn.encoder_weights import find_weights
+from landvisor.learn.encoders import match_bands
 from landvisor.learn.instant import InstantLearner
 from landvisor.learn.job import Job, Learner
 from landvisor.learn.model import Model
 from landvisor.learn.network import NetworkLearner
-from landvisor.recipe import INSTANT_MODELS, NETWORKS, Recipe
+from landvisor.recipe import INSTANT_MODELS, NETWORKS, NetSpec, Recipe
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +43,22 @@ def settle_model(recipe: Recipe, bands: tuple[str, ...]) -> tuple[Recipe, tuple[
     named = not match_bands(bands)[1]
     if not named and len(bands) not in _USUAL:
         why = f"none of {len(bands)} bands is named red, green and blue"
-    elif not load_encoder(recipe.net, bands).pretrained:
+    elif not _has_weights(recipe.net):
         why = f"no weights of {recipe.net.encoder!r} are at hand"
     else:
         return recipe.with_values({"net.model": "instant"}), ()
     note = f"model: the filter bank alone, since {why}; --model and --encoder-weights choose others"
     return recipe.with_values({"net.model": "bank"}), (note,)
+
+
+def _has_weights(spec: NetSpec) -> bool:
+    """Tell whether weights can be had; those that were named and are not there are an error."""
+    try:
+        return find_weights(spec) is not None
+    except ModelError:
+        if spec.encoder_weights != "auto":
+            raise
+        return False
 
 
 def make_learner(job: Job) -> Learner:

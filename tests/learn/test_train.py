@@ -1,0 +1,111 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from landvisor.card import Card, card_classes
+from landvisor.errors import ModelError
+from landvisor.geo.legend import legend_from_names
+from landvisor.geo.locate import Losses
+from landvisor.geo.places import make_places
+from landvisor.geo.scene import scene_from_array
+from landvisor.labels.material import Material
+from landvisor.learn import train
+from landvisor.learn.model import Model
+from landvisor.recipe import Recipe
+
+LEGEND = legend_from_names(["grass", "water"])
+
+
+class SpyLearner:
+    """Answers with the true class and remembers which places it was shown for what."""
+
+    def __init__(self):
+        self.fits, self.asked = [], []
+
+    def fit(self, train, val, *, seed):
+        held = set() if val is None else set(val.index.tolist())
+        self.fits.append((set(train.index.tolist()), held))
+        card = Card(
+            kind="instant", classes=card_classes(LEGEND), bands=("a",), dtype="uint8", mean=(0,),
+            std=(1,), recipe=Recipe(), validation={"oa": 1.0},
+        )  # fmt: skip
+        return Model(card, SimpleNamespace())
+
+    def predict(self, model, places):
+        self.asked.append(set(places.index.tolist()))
+        return np.eye(2, dtype=np.float32)[places.label - 1]
+
+
+@pytest.fixture
+def material():
+    generator = np.random.default_rng(0)
+    places = make_places(
+        generator.uniform(0, 199, (80, 2)),
+        generator.integers(1, 3, 80),
+        group=np.repeat(np.arange(40), 2),
+    )
+    scene = scene_from_array(np.ones((1, 200, 200), dtype=np.uint8))
+    nothing = places.take(np.zeros(80, dtype=bool))
+    return Material((scene,), (None,), ("scene a",), LEGEND, places, nothing, Losses(), ())
+
+
+def test_no_fold_is_asked_about_places_that_any_choice_has_seen(material):
+    learner = SpyLearner()
+    stated = train.cross_validate(learner, material, Recipe())
+    assert len(learner.fits) == len(learner.asked) == 5
+    for (seen, held), asked in zip(learner.fits, learner.asked, strict=True):
+        assert min(len(seen), len(held), len(asked)) > 0
+        assert not (seen | held) & asked
+        assert not seen & held
+    assert set.union(*learner.asked) == set(range(80))
+    assert stated.confusion.metrics()["oa"] == 1
+    assert "at labelled places" in stated.statement
+
+
+def test_folds_and_validation_part_no_feature(material):
+    learner = SpyLearner()
+    train.cross_validate(learner, material, Recipe())
+    group = material.places.group
+    for seen, held in learner.fits:
+        assert not {group[i] for i in seen} & {group[i] for i in held}
+
+
+def test_a_named_validation_split_is_used_whole(material):
+    learner = SpyLearner()
+    scenes = material.scenes * 2
+    places = material.places
+    halves = (np.arange(80) % 2).astype(np.int64)
+    both = Material(
+        scenes, ("train", "val"), ("a", "b"), LEGEND,
+        type(places)(halves, *(getattr(places, n) for n in
+                     ("coords", "label", "weight", "source", "group", "index"))),
+        places, Losses(), (),
+    )  # fmt: skip
+    model = train.fit_material(learner, both, Recipe(), val_split="val")
+    assert learner.fits[0] == (set(range(0, 80, 2)), set(range(1, 80, 2)))
+    assert "val" in model.card.validation["rule"]
+
+
+def test_without_weights_the_filter_bank_is_taken_and_said(monkeypatch):
+    monkeypatch.setattr(train, "find_weights", lambda spec: None)
+    recipe, notes = train.settle_model(Recipe(), ("red", "green", "blue"))
+    assert recipe.net.model == "bank"
+    assert "no weights" in notes[0]
+
+
+def test_many_bands_without_colour_names_get_the_filter_bank(monkeypatch):
+    monkeypatch.setattr(train, "find_weights", lambda spec: object())
+    recipe, notes = train.settle_model(Recipe(), tuple(f"band {i}" for i in range(1, 9)))
+    assert recipe.net.model == "bank"
+    assert "red, green and blue" in notes[0]
+    recipe, notes = train.settle_model(Recipe(), tuple(f"B0{i}" for i in range(1, 9)))
+    assert (recipe.net.model, notes) == ("instant", ())
+
+
+def test_named_weights_that_are_missing_are_an_error_and_a_named_model_is_kept():
+    missing = Recipe().with_values({"net.encoder_weights": "nowhere.safetensors"})
+    with pytest.raises(ModelError, match=r"nowhere\.safetensors"):
+        train.settle_model(missing, ("red", "green", "blue"))
+    named = Recipe().with_values({"net.model": "forest"})
+    assert train.settle_model(named, ("a",)) == (named, ())
