@@ -36,7 +36,13 @@ def map_scene(name: str, model: str, seed: int, args: argparse.Namespace) -> dic
     """Run the main job once and return what it states."""
     weights = str(args.weights / "mobilenetv2_100.safetensors")
     recipe = Recipe().with_values(
-        {"net.model": model, "net.encoder_weights": weights, "seed": seed}
+        {
+            "net.model": model,
+            "net.encoder_weights": weights,
+            "seed": seed,
+            "predict.window": 256,
+            "predict.overlap": 64,
+        }
     )
     scene, points = (args.data / file for file in SCENES[name])
     out = args.out / f"map-{name}-{model}-{seed}"

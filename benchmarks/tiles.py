@@ -133,7 +133,12 @@ def _carry(places: Places, scene: Scene, target: Scene, position: int) -> Places
 def run_once(name: str, seed: int, data: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Fit, predict and score one model; returns scores on the test split and the cost."""
     settings = {k: args.weights if v == "WEIGHTS" else v for k, v in RUNS[name].items()}
-    settings |= {"net.encoder": ENCODER, "seed": seed, "predict.window": args.window}
+    settings |= {
+        "net.encoder": ENCODER,
+        "seed": seed,
+        "predict.window": args.window,
+        "predict.overlap": 64,
+    }
     settings |= dict(pair.split("=") for pair in args.set)
     recipe = Recipe().with_values({k: _number(v) for k, v in settings.items()})
     points = None if name == "unet-dense" else data / f"points-{args.n}-{seed}.gpkg"

@@ -115,10 +115,10 @@ class InstantSpec(Spec):
 class PredictSpec(Spec):
     """How a model is turned into a map."""
 
-    window: Annotated[int, Field(ge=32)] = 256
+    window: Annotated[int, Field(ge=32)] = 512
     """Side of a prediction window in pixels."""
-    overlap: Annotated[int, Field(ge=0)] = 64
-    """Pixels that neighbouring windows share."""
+    overlap: Annotated[int, Field(ge=0)] = 192
+    """Pixels that neighbouring windows share: encoders see a window's edge from far away."""
     batch_size: Count = 4
 
 
