@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import CRS
 
 from landvisor.accuracy.assess import Assessment
 from landvisor.card import Card
@@ -132,12 +131,6 @@ def _summarise(scene: Scene, count: int, card: Card) -> str:
     where = f" in {name_crs(scene)}" if scene.georeferenced else ", no CRS"
     many = f" One of {count} scenes is shown: {scene.name}." if count > 1 else ""
     return f"{what}{where}. Model: {card.recipe.net.model}.{many}"
-
-
-def _name_crs(scene: Scene) -> str:
-    crs = CRS.from_user_input(scene.grid.crs.to_wkt())
-    code = crs.to_epsg()
-    return f"EPSG:{code} ({crs.name})" if code else str(crs.name)
 
 
 def _marks(places: Places, scene: Scene) -> Marks:
