@@ -33,10 +33,52 @@ class LabelSpec(Spec):
     """Random negatives per scene for presence-only points; 0 draws none."""
     max_per_feature: Count = 100
     """Most places that one polygon or line becomes."""
+    max_grown: Count = 1000
+    """Most linked or grown pixels per class and scene that are learned from, evenly spaced."""
     class_weights: Literal["none", "inverse", "sqrt_inverse"] = "sqrt_inverse"
     """Per-class weights from the counts of labelled places, capped."""
     weight_cap: Positive = 10.0
     """Largest ratio of a class weight to the smallest."""
+
+
+class LinkSpec(Spec):
+    """How places of one class that lie close together become more labels."""
+
+    area: Literal["none", "segment", "disk", "hull"] = "none"
+    """What is labelled: nothing, the line between two places, discs or hulls of linked places."""
+    distance: Positive = 5.0
+    """Farthest places that are linked, in pixels."""
+    radius: Positive = 2.0
+    """With `disk`: how far round a linked place the label reaches, in pixels."""
+    tolerance: Annotated[float, Field(ge=0)] = 0.5
+    """How far colours may leave those of the places, in robust deviations; 0 looks at none."""
+    weight: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Confidence of a linked pixel beside that of its places."""
+
+
+class GrowSpec(Spec):
+    """How labels grow from places over the pixels around them."""
+
+    method: Literal["none", "superpixel", "walker", "region"] = "none"
+    """Segments that hold a place, a random walker from the places, or growth over like pixels."""
+    features: Literal["raw", "bank"] = "raw"
+    """With `region`: what is compared, the bands or the filter bank."""
+    radius: Positive = 16.0
+    """How far from its place a label may grow, in pixels."""
+    max_pixels: Count = 400
+    """Most pixels that one place may claim; the nearest to it count."""
+    tolerance: Positive = 0.5
+    """With `region`: how much a pixel may differ from its place, in robust deviations of a band."""
+    segment: Count = 100
+    """With `superpixel`: size of a segment in pixels, about."""
+    compactness: Positive = 0.1
+    """With `superpixel`: how much closeness counts beside likeness."""
+    beta: Positive = 100.0
+    """With `walker`: how strongly a difference between neighbours holds the walker up."""
+    threshold: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """With `walker`: least probability of the class that a pixel is given."""
+    weight: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Confidence of a grown pixel beside that of its place."""
 
 
 class NetSpec(Spec):
@@ -136,6 +178,8 @@ class Recipe(Spec):
 
     seed: Annotated[int, Field(ge=0)] = 0
     labels: LabelSpec = LabelSpec()
+    link: LinkSpec = LinkSpec()
+    grow: GrowSpec = GrowSpec()
     net: NetSpec = NetSpec()
     fit: FitSpec = FitSpec()
     instant: InstantSpec = InstantSpec()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from landvisor.errors import SceneError
-from landvisor.geo.radiometry import QUANTILES, measure_radiometry
+from landvisor.geo.radiometry import QUANTILES, measure_radiometry, robust_scale
 from landvisor.geo.scene import scene_from_array
 
 
@@ -56,3 +56,16 @@ def test_the_last_block_is_read_so_that_a_truncated_file_is_found(make_tif):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(SceneError, match="truncated"):
         measure_radiometry([open_scene(path)])
+
+
+def test_the_robust_scale_is_the_deviation_of_a_gaussian_and_ignores_few_extremes():
+    values = np.random.default_rng(0).normal(50, 4, (1, 256, 256)).astype(np.float32)
+    values[0, :8] = 1e5
+    scale = robust_scale(measure_radiometry([scene_from_array(values)]))
+    assert scale == pytest.approx([4], rel=0.1)
+
+
+def test_the_robust_scale_of_a_mostly_constant_band_is_not_zero():
+    values = np.zeros((1, 64, 64), dtype=np.float32)
+    values[0, :2] = 3
+    assert (robust_scale(measure_radiometry([scene_from_array(values)])) > 0).all()

@@ -18,6 +18,8 @@ QUANTILES = 256
 _BLOCK = 256
 _BLOCKS = 128
 _VALUES = 4096
+_SHARES = np.linspace(0, 1, QUANTILES)
+_QUARTILES_PER_DEVIATION = 1.349
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,27 @@ def measure_radiometry(scenes: Sequence[Scene], *, seed: int = 0) -> Radiometry:
         raise SceneError("no valid pixel was found in the imagery; check its no-data value")
     values = np.concatenate(samples, axis=1)
     std = values.std(axis=1)
-    shares = np.linspace(0, 1, QUANTILES)
-    quantiles = np.quantile(values, shares, axis=1).T
+    quantiles = np.quantile(values, _SHARES, axis=1).T
     return Radiometry(
         mean=tuple(values.mean(axis=1).tolist()),
         std=tuple(np.where(std > 0, std, 1.0).tolist()),
         quantiles=tuple(tuple(band) for band in quantiles.tolist()),
     )
+
+
+def robust_scale(radiometry: Radiometry) -> NDArray[np.float64]:
+    """Return `[band]`: half of the values' middle range as a Gaussian's deviation, never 0.
+
+    A constant middle (a band that is mostly one value) falls back to the deviation.
+
+    References:
+        Rousseeuw and Croux (1993), Alternatives to the median absolute deviation, section 1: the
+        interquartile range over 1.349 estimates a Gaussian's deviation,
+        doi:10.1080/01621459.1993.10476408.
+    """
+    quartiles = [np.interp([0.25, 0.75], _SHARES, band) for band in radiometry.quantiles]
+    spread = np.diff(np.array(quartiles), axis=1)[:, 0] / _QUARTILES_PER_DEVIATION
+    return np.asarray(np.where(spread > 0, spread, radiometry.std))
 
 
 def _sample(scene: Scene, block: Window, generator: np.random.Generator) -> NDArray[Any]:
