@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from landvisor.cli.draw_options import STRATEGIES as STRATEGIES_OFFERED
 from landvisor.cli.main import group, main
 from landvisor.geo.importing import Splitting, import_collection
+from landvisor.labels.strategies import STRATEGIES
 
 
 @pytest.fixture
@@ -58,10 +60,41 @@ def test_oracle_placement_is_said(collection, tmp_path):
 
 @pytest.mark.parametrize(
     "options",
-    [("--placement", "interior"), ("--min-area", 4), ("--strategy", "per_object", "--n", 4)],
+    [
+        ("--placement", "interior"),
+        ("--min-area", 4),
+        ("--strategy", "per_object", "--n", 4),
+        ("--strategy", "per_class", "--spread", "equal"),
+        ("--strategy", "budget", "--radius", 4),
+        ("--strategy", "grid", "--cluster-size", 4),
+        ("--noise", 1.2),
+    ],
 )
 def test_options_that_would_be_ignored_are_bad_usage(collection, tmp_path, options):
     assert invoke(collection, *options, "--out", tmp_path / "p.gpkg").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--strategy", "clustered", "--cluster-size", 3, "--radius", 2.5, "--n", 9),
+        ("--strategy", "budget", "--spread", "sqrt", "--jitter", 0.5),
+        ("--strategy", "per_object", "--min-area", 2, "--noise", 0.25),
+    ],
+)
+def test_options_are_told_and_workers_change_no_byte(collection, tmp_path, options):
+    files = [tmp_path / "one.gpkg", tmp_path / "many.gpkg"]
+    for file, workers in zip(files, (1, 4), strict=True):
+        result = invoke(collection, *options, "--workers", workers, "--json", "-o", file)
+        assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)["options"]
+    for name, value in zip(options[2::2], options[3::2], strict=True):
+        assert told[name.removeprefix("--").replace("-", "_")] == value
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_the_command_offers_every_strategy_but_the_upper_bound():
+    assert set(STRATEGIES_OFFERED) == set(STRATEGIES) - {"dense"}
 
 
 def test_an_existing_file_is_kept(collection, tmp_path, capsys):

@@ -7,7 +7,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from landvisor.errors import PointsError
 from landvisor.geo.legend import LandClass, Legend
 from landvisor.geo.places import SOURCES, concatenate
-from landvisor.labels.simulate import STRATEGIES, ObjectRule, simulate_places
+from landvisor.labels.simulate import simulate_places
+from landvisor.labels.strategies import STRATEGIES, DrawRule
 
 LEGEND = Legend(
     (
@@ -17,6 +18,7 @@ LEGEND = Legend(
         LandClass(4, "moss", "#226622", merged_into=2),
     )
 )
+ALONE = Legend((LandClass(1, "sand", "#ffee88"),))
 MASKS = arrays(
     np.uint8,
     array_shapes(min_dims=2, max_dims=2, max_side=12),
@@ -25,9 +27,8 @@ MASKS = arrays(
 
 
 def simulate(mask, strategy, **options):
-    return simulate_places(
-        mask, legend=LEGEND, strategy=strategy, **({"name": "a", "n": 4} | options)
-    )
+    given = {"legend": LEGEND, "name": "a", "n": 4} | options
+    return simulate_places(mask, strategy=strategy, **given)
 
 
 def count_present(mask):
@@ -127,20 +128,20 @@ def test_random_placement_moves_over_the_object(objects):
 
 
 def test_interior_placement_takes_the_middle_of_the_object(objects):
-    rule = ObjectRule(placement="interior", min_area=3)
-    places = simulate(objects, "per_object", objects=rule)
+    rule = DrawRule(placement="interior", min_area=3)
+    places = simulate(objects, "per_object", rule=rule)
 
     np.testing.assert_array_equal(places.coords, [[6, 6], [8, 14]])
 
 
 def test_interior_placement_keeps_off_the_images_edge():
-    rule = ObjectRule(placement="interior")
-    places = simulate(np.ones((9, 9), dtype=np.uint8), "per_object", objects=rule)
+    rule = DrawRule(placement="interior")
+    places = simulate(np.ones((9, 9), dtype=np.uint8), "per_object", rule=rule)
 
     np.testing.assert_array_equal(places.coords, [[4, 4]])
 
 
-@pytest.mark.parametrize("strategy", ["random", "per_class", "per_object", "grid"])
+@pytest.mark.parametrize("strategy", sorted(set(STRATEGIES) - {"dense"}))
 def test_points_follow_from_seed_and_name_whatever_was_drawn_before(strategy):
     mask = np.random.default_rng(0).integers(0, 3, (40, 40)).astype(np.uint8)
     forward = {name: simulate(mask, strategy, name=name).coords for name in "abc"}
@@ -157,6 +158,81 @@ def test_joined_places_of_two_images_share_no_group():
     joined = concatenate([simulate(mask, "dense", name=name) for name in "ab"])
 
     assert len(np.unique(joined.group)) == len(joined) == 50
+
+
+@settings(deadline=None)
+@given(mask=MASKS, strategy=st.sampled_from(sorted(STRATEGIES)), jitter=st.floats(0.01, 9))
+def test_jitter_moves_the_same_points_and_keeps_their_class(mask, strategy, jitter):
+    still = simulate(mask, strategy)
+    moved = simulate(mask, strategy, rule=DrawRule(jitter=jitter))
+    rows, cols = moved.pixels().T
+
+    np.testing.assert_array_equal(moved.label, still.label)
+    np.testing.assert_array_equal(moved.group, still.group)
+    assert np.all(np.hypot(*(moved.coords - still.coords).T) <= jitter * (1 + 1e-12))
+    assert np.all((rows >= 0) & (rows < mask.shape[0]) & (cols >= 0) & (cols < mask.shape[1]))
+
+
+@settings(deadline=None)
+@given(mask=MASKS, data=st.data())
+def test_jitter_keeps_off_no_data(mask, data):
+    valid = data.draw(arrays(np.bool_, mask.shape))
+    places = simulate(mask, "dense", valid=valid, rule=DrawRule(jitter=3.0))
+    rows, cols = places.pixels().T
+
+    assert valid[rows, cols].all()
+
+
+@settings(deadline=None)
+@given(mask=MASKS, strategy=st.sampled_from(sorted(STRATEGIES)), noise=st.floats(0.01, 1))
+def test_noise_changes_classes_and_moves_nothing(mask, strategy, noise):
+    right = simulate(mask, strategy)
+    wrong = simulate(mask, strategy, rule=DrawRule(noise=noise))
+
+    np.testing.assert_array_equal(wrong.coords, right.coords)
+    assert np.isin(wrong.label, LEGEND.ids).all()
+    assert abs((wrong.label != right.label).sum() - noise * len(right)) < 1 + 1e-9
+
+
+@settings(deadline=None)
+@given(mask=MASKS, n=st.integers(1, 40), strategy=st.sampled_from(["clustered", "budget"]))
+def test_clusters_and_budgets_hold_n_places_in_all(mask, n, strategy):
+    labels = simulate(mask, strategy, n=n).label
+    present = count_present(mask)
+
+    assert len(labels) == min(n, sum(present.values()))
+    if strategy == "budget" and n >= len(present):
+        assert set(labels) == set(present)
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+@pytest.mark.parametrize("kind", ["no label", "no data", "one pixel", "one class", "a rare class"])
+def test_every_strategy_takes_the_least_that_a_mask_can_hold(strategy, kind):
+    mask = np.full((16, 16), 255 if kind == "no label" else 1, dtype=np.uint8)
+    if kind == "one pixel":
+        mask = mask[:1, :1]
+    if kind == "a rare class":
+        mask[3, 5] = 2
+    valid = np.full(mask.shape, kind != "no data")
+    label = simulate(mask, strategy, n=8, valid=valid, rule=DrawRule(jitter=1, noise=0.1)).label
+
+    assert (len(label) == 0) == (kind in ("no label", "no data")) or strategy == "grid"
+    if kind == "a rare class" and strategy in ("per_class", "per_object", "budget", "dense"):
+        assert set(label) == {1, 2}
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_65536_points_in_one_image(strategy):
+    mask = np.random.default_rng(0).integers(1, 3, (256, 256)).astype(np.uint8)
+    n = 1 if strategy == "grid" else 65_536
+    rule = DrawRule(jitter=2.0, noise=0.25)
+    places = simulate(mask, strategy, n=n, rule=rule)
+
+    if strategy == "per_object":
+        assert 0 < len(places) < 65_536
+    else:
+        assert len(places) == 65_536
+        assert (places.label != simulate(mask, strategy, n=n).label).sum() == 16_384
 
 
 def test_wide_types_and_bytes_give_the_same_points():
@@ -180,6 +256,7 @@ def test_a_function_is_accepted_as_strategy():
         (np.ones((2, 2)), {}, "whole-number"),
         (np.ones((2, 2, 1), dtype=int), {}, "whole-number"),
         (np.ones((2, 2), dtype=int), {"valid": np.ones((3, 2), dtype=bool)}, "one grid"),
+        (np.ones((2, 2), dtype=int), {"legend": ALONE, "rule": DrawRule(noise=0.1)}, "two or more"),
     ],
 )
 def test_unusable_requests_are_refused(mask, options, says):

@@ -51,8 +51,8 @@ class Item:
             return replace(open_bands(self.image, reading=reading), name=self.name)
         return open_scene(self.image, reading)
 
-    def read_mask(self, scene: Scene) -> NDArray[np.int64]:
-        """Read the mask as class ids `[row, col]`; its own no-data becomes `UNLABELLED`.
+    def open_mask(self, scene: Scene) -> Scene:
+        """Open the mask as a scene of one band on the grid of the scene.
 
         Raises:
             CollectionError: If there is no mask or it is not on the scene's grid.
@@ -65,13 +65,21 @@ class Item:
                 f"mask {self.mask.name!r} has {len(mask.bands)} bands of {mask.shape}; need one "
                 f"band of {scene.shape} as scene {self.name!r} has"
             )
-        if mask.georeferenced and scene.georeferenced and not _same_place(mask.grid, scene.grid):
+        if mask.georeferenced and scene.georeferenced and not same_place(mask.grid, scene.grid):
             raise CollectionError(
                 f"mask {self.mask.name!r} lies elsewhere than scene {self.name!r} though both have "
                 f"{mask.shape} pixels; warp it to the scene's grid"
             )
-        pixels = mask.read()
-        ids = np.full(mask.shape, UNLABELLED, dtype=np.int64)
+        return mask
+
+    def read_mask(self, scene: Scene) -> NDArray[np.int64]:
+        """Read the mask as class ids `[row, col]`; its own no-data becomes `UNLABELLED`.
+
+        Raises:
+            CollectionError: If there is no mask or it is not on the scene's grid.
+        """
+        pixels = self.open_mask(scene).read()
+        ids = np.full(pixels.valid.shape, UNLABELLED, dtype=np.int64)
         ids[pixels.valid] = pixels.data[0][pixels.valid]
         return ids
 
@@ -147,6 +155,16 @@ class Collection:
                     f"{scenes[0].name!r} has {len(scenes[0].bands)}; need the same everywhere"
                 )
         return scenes
+
+    def files(self) -> dict[str, Path | str]:
+        """Name the image files by what a run record calls them; arrays have none."""
+        named: dict[str, Path | str] = {}
+        for item in self.items:
+            files = item.image if isinstance(item.image, tuple) else (item.image,)
+            for number, file in enumerate(files):
+                if isinstance(file, Path):
+                    named[f"scene {item.name}" + (f" band {number + 1}" if number else "")] = file
+        return named
 
     def groups(self) -> list[str]:
         """Return the group of each item; an item without one is a group of its own."""
@@ -233,7 +251,7 @@ def _relative(file: Any, path: Path) -> str:
     return str(whole.relative_to(folder) if whole.is_relative_to(folder) else whole)
 
 
-def _same_place(first: GeoBox, second: GeoBox) -> bool:
+def same_place(first: GeoBox, second: GeoBox) -> bool:
     """Tell whether two grids of one shape agree to half a pixel in all corners."""
     rows, cols = first.shape
     corners = np.array([[0, 0], [rows, 0], [0, cols], [rows, cols]], dtype=np.float64)

@@ -28,6 +28,8 @@ from landvisor.geo.vectors import FORMATS
 PICTURES = {"PNG", "JPEG", "WEBP", "GIF", "BMP"}
 _ALPHA_SHARE = 0.95
 _PROBE_SIZE = 256
+# Threads that change the filters of warnings at once leave each other's behind.
+_ONE_FILTER = threading.Lock()
 _ORDER = " (imagery is named first, points last)"
 
 
@@ -76,7 +78,8 @@ def open_scene(path: Path | str, reading: Reading | None = None) -> Scene:
         names = _band_names(dataset, layout.bands)
         dtype = _common_dtype([dataset.dtypes[band - 1] for band in layout.bands])
     source = RasterSource(str(path), layout, dtype)
-    scene = Scene(Path(path).stem, grid, names, dtype, source, Path(path), notes)
+    complete = layout.declares_nothing and dtype.kind in "iu"  # else NaN may occur
+    scene = Scene(Path(path).stem, grid, names, dtype, source, Path(path), notes, complete)
     return _restrict(scene, how)
 
 
@@ -125,6 +128,12 @@ class Layout:
     nodata: tuple[float | None, ...]
     mask_band: bool
     given_nodata: float | None = None
+
+    @property
+    def declares_nothing(self) -> bool:
+        """Tell whether neither the file nor the user says that data may be missing."""
+        named = (*self.nodata, self.given_nodata, self.alpha)
+        return not self.mask_band and all(value is None for value in named)
 
 
 class Handles:
@@ -242,7 +251,7 @@ def _open(path: str) -> Any:
     # A `Path` made of an address has lost one of its slashes.
     address = re.sub(r"^(https?|s3|gs|az):/(?=[^/])", r"\1://", path)
     try:
-        with warnings.catch_warnings():
+        with _ONE_FILTER, warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             return rasterio.open(address)
     except RasterioError as error:

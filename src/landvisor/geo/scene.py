@@ -48,6 +48,7 @@ class Scene:
         source: Where windows are read from.
         path: The file, or None for an array.
         notes: What was decided at opening that a user should know.
+        complete: Every pixel is known to hold data, without a look at any.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Scene:
     source: Source
     path: Path | None = None
     notes: tuple[str, ...] = ()
+    complete: bool = False
 
     @property
     def shape(self) -> Shape:
@@ -82,6 +84,14 @@ class Scene:
         if wanted.intersect(everything) != wanted:
             raise SceneError(f"window {wanted} leaves scene {self.name!r} of {self.shape}")
         return self.source.read(wanted)
+
+    def read_valid(self, window: Window) -> NDArray[np.bool_]:
+        """Read which pixels `[row, col]` of a window hold data, and no band without need.
+
+        Raises:
+            SceneError: As `read` does.
+        """
+        return np.ones(window.shape, dtype=bool) if self.complete else self.read(window).valid
 
     def sample(self, pixels: NDArray[np.int64]) -> Pixels:
         """Read single pixels, block by block.
@@ -113,7 +123,8 @@ class Scene:
     def with_mask(self, mask: Mask, note: str = "") -> Scene:
         """Return the same scene with more pixels marked as no data."""
         notes = (*self.notes, note) if note else self.notes
-        return replace(self, source=MaskedSource(self.source, mask), notes=notes)
+        source = MaskedSource(self.source, mask)
+        return replace(self, source=source, notes=notes, complete=False)
 
 
 def name_crs(scene: Scene) -> str | None:

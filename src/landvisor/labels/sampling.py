@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import pyogrio
 from numpy.typing import NDArray
 
 from landvisor.errors import CollectionError, PointsError
 from landvisor.files import publish_file
 from landvisor.geo.collection import Collection, Item
-from landvisor.geo.legend import Legend
+from landvisor.geo.legend import UNLABELLED, Legend
 from landvisor.geo.mask_values import count_values, derive_legend, describe_unknown
 from landvisor.geo.places import Places, concatenate
 from landvisor.geo.points import Points, places_to_points, write_points
 from landvisor.geo.rasters import Reading, open_scene
 from landvisor.geo.scene import Scene, scene_from_array
 from landvisor.geo.tiling import split_blocks
-from landvisor.labels.simulate import ObjectRule, simulate_places
+from landvisor.labels.simulate import draw_places, resolve_mask, simulate_places
+from landvisor.labels.strategies import USES, DrawRule
+from landvisor.parallel import map_ordered
 
 ORACLE = "oracle interior"
 _ORACLE_NOTE = (
@@ -41,8 +44,10 @@ class SampleFacts:
 
     Attributes:
         legend: The classes, given or derived.
-        strategy: A key of `simulate.STRATEGIES`.
-        placement: `random`, `grid`, or `oracle interior`.
+        strategy: A key of `strategies.STRATEGIES`.
+        placement: `random`, `grid`, `clustered`, or `oracle interior`.
+        n: How many places, or how far apart; see `sample_collection`.
+        rule: The strategy's options, jitter and noise.
         seed: Of the draw.
         per_class: Points by class id, for all active classes.
         labelled: Valid labelled pixels of the masks that were drawn from.
@@ -53,6 +58,8 @@ class SampleFacts:
     legend: Legend
     strategy: str
     placement: str
+    n: int
+    rule: DrawRule
     seed: int
     per_class: dict[int, int]
     labelled: int
@@ -64,6 +71,13 @@ class SampleFacts:
         """Points in all."""
         return sum(self.per_class.values())
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the strategy was told, and jitter and noise where there are any."""
+        known = {"n": self.n, **vars(self.rule)}
+        spoiling = [name for name in ("jitter", "noise") if known[name]]
+        return {name: known[name] for name in (*USES[self.strategy], *spoiling)}
+
     def summary(self) -> dict[str, Any]:
         """Return plain values."""
         names = {c.id: c.name for c in self.legend.active}
@@ -74,6 +88,7 @@ class SampleFacts:
             "images": self.images,
             "strategy": self.strategy,
             "placement": self.placement,
+            "options": self.options,
             "seed": self.seed,
             "classes": [
                 {"id": i, "name": names[i], "points": count} for i, count in self.per_class.items()
@@ -85,11 +100,13 @@ class SampleFacts:
         """Say the facts in lines for a terminal."""
         share = 100 * self.points / max(1, self.labelled)
         classes = [f"{c['name']}: {c['points']:,} points" for c in self.summary()["classes"]]
+        listed = ", ".join(f"{name} {value}" for name, value in self.options.items())
+        told = f" ({listed})" if listed else ""
         return [
             *classes,
             f"{self.points:,} of {self.labelled:,} valid labelled pixels, {share:.4f} %, "
             f"on {self.images:,} image{'s' * (self.images != 1)}",
-            f"drawn by {self.strategy}, placement {self.placement}, seed {self.seed}",
+            f"drawn by {self.strategy}{told}, placement {self.placement}, seed {self.seed}",
             *(f"note: {note}" for note in self.notes),
         ]
 
@@ -117,18 +134,21 @@ def simulate_points(
     strategy: str = "per_class",
     n: int = 10,
     seed: int = 0,
+    rule: DrawRule | None = None,
 ) -> Points:
     """Draw labelled points from one mask.
 
     Args:
         mask: Class ids `[row, col]`, or a single-band raster of them.
         legend: The classes; ignored and unknown values are unlabelled.
-        strategy: A key of `simulate.STRATEGIES`.
+        strategy: A key of `strategies.STRATEGIES`.
         n: Points in all, per class, or step in pixels; see `simulate_places`.
         seed: Of the draw.
+        rule: The strategy's options, jitter and noise; the defaults where None.
 
     Returns:
-        Points in the mask's CRS, or in its pixels where it has none.
+        Points in the mask's CRS, or in its pixels where it has none; `strategy` and `placement`
+        say how they were drawn.
 
     Raises:
         PointsError: If the strategy is unknown or `n` is below 1.
@@ -137,17 +157,19 @@ def simulate_points(
     scene = (
         scene_from_array(mask, name="mask") if isinstance(mask, np.ndarray) else open_scene(mask)
     )
-    pixels = scene.read()
+    values, known = _read_values(scene)
     places = simulate_places(
-        pixels.data[0].astype(np.int64),
+        values,
         legend=legend,
         strategy=strategy,
         n=n,
         seed=seed,
         name=scene.name,
-        valid=pixels.valid,
+        valid=known,
+        rule=rule,
     )
-    return places_to_points(places, [scene], legend)
+    points = places_to_points(places, [scene], legend)
+    return Points(_describe(points.frame, strategy, rule or DrawRule()), legend)
 
 
 def sample_collection(
@@ -157,8 +179,9 @@ def sample_collection(
     strategy: str = "random",
     n: int = 10,
     seed: int = 0,
-    objects: ObjectRule | None = None,
+    rule: DrawRule | None = None,
     reading: Reading | None = None,
+    workers: int | None = None,
 ) -> Sample:
     """Draw points from every mask of a collection, at the mask's own resolution.
 
@@ -168,12 +191,13 @@ def sample_collection(
     Args:
         collection: The scenes, already reduced to the splits that are used.
         legend: The classes; the collection's by default, else derived from the masks' values.
-        strategy: A key of `simulate.STRATEGIES`.
-        n: Points per image (`random`), per class and image (`per_class`), or the step in
-            pixels (`grid`); `per_object` does not use it.
+        strategy: A key of `strategies.STRATEGIES`.
+        n: Points per image (`random`, `clustered`, `budget`), per class and image (`per_class`),
+            or the step in pixels (`grid`); `per_object` does not use it.
         seed: With an image's name it fixes the points on it.
-        objects: How `per_object` works.
+        rule: The strategy's options, jitter and noise; the defaults where None.
         reading: How scenes are read.
+        workers: Threads that draw; they change no point. See `parallel.count_workers`.
 
     Raises:
         CollectionError: If no scene has a mask, or a mask does not fit its scene.
@@ -183,38 +207,45 @@ def sample_collection(
     if not items:
         raise CollectionError("no scene has a mask to draw from; give one with --mask or import")
     scenes = Collection(tuple(items)).open_scenes(reading)
-    rule = objects or ObjectRule()
-    classes, notes = _settle_legend(items, scenes, legend or collection.legend)
-    drawn = [
-        _draw(item, scene, classes, position=i, strategy=strategy, n=n, seed=seed, objects=rule)
-        for i, (item, scene) in enumerate(zip(items, scenes, strict=True))
-    ]
-    places = concatenate([part.places for part in drawn])
+    how = rule or DrawRule()
+    known = legend or collection.legend
+    classes, notes = (known, ()) if known else _derive_legend(items, scenes, workers)
+
+    def draw(pair: tuple[Item, Scene]) -> _Drawn:
+        return _draw(*pair, legend=classes, strategy=strategy, n=n, seed=seed, rule=how)
+
+    drawn = map_ordered(draw, zip(items, scenes, strict=True), workers=workers)
+    places = concatenate(
+        [replace(d.places, scene=np.full(len(d.places), i)) for i, d in enumerate(drawn)]
+    )
     if not len(places):
         raise PointsError(
             f"no point could be drawn from {len(items)} masks: no valid pixel has an active class, "
             "or no object is large enough; check the legend, the no-data value and --min-area"
         )
-    values = sum((Counter(part.values) for part in drawn), Counter[int]())
+    values = _add_up(part.values for part in drawn)
     facts = SampleFacts(
         legend=classes,
         strategy=strategy,
-        placement=_placement(strategy, rule),
+        placement=_placement(strategy, how),
+        n=n,
+        rule=how,
         seed=seed,
         per_class={i: int((places.label == i).sum()) for i in classes.ids},
         labelled=sum(part.labelled for part in drawn),
         images=len(items),
-        notes=(*notes, *describe_unknown(dict(sorted(values.items())), classes)),
+        notes=(*notes, *describe_unknown(values, classes)),
     )
     bare = [i.name for i, part in zip(items, drawn, strict=True) if not len(part.places)]
-    return Sample(places, scenes, _add_notes(facts, bare, len(collection) - len(items)))
+    notes = (*facts.notes, *_note(facts, bare, unmasked=len(collection) - len(items)))
+    return Sample(places, scenes, replace(facts, notes=notes))
 
 
 def sample_to_points(sample: Sample) -> Points:
     """Turn a sample into a points table; `strategy` and `placement` say how it was drawn."""
     facts = sample.facts
     points = places_to_points(sample.places, sample.scenes, facts.legend)
-    frame = points.frame.assign(strategy=facts.strategy, placement=facts.placement)
+    frame = _describe(points.frame, facts.strategy, facts.rule)
     return Points(frame, points.legend, facts.notes)
 
 
@@ -228,50 +259,112 @@ def write_sample(sample: Sample, out: Path | str, *, overwrite: bool = False) ->
         write_points(sample_to_points(sample), aside)
 
 
+def describe_origin(points: Points) -> tuple[str, ...]:
+    """Say of points what every result drawn from them must repeat: who placed them, and how well.
+
+    Args:
+        points: Any points; only what `sample_to_points` notes in their columns is told.
+
+    Returns:
+        A sentence each on points simulated from masks, placed by an oracle, moved, or given
+        wrong classes; nothing for points that people placed.
+    """
+    frame, count = points.frame, len(points)
+    jitter, noise = (_numbers(frame, name) for name in ("jitter", "noise"))
+    said = (
+        (_words(frame, "source") == "simulated", "are simulated from masks: no analyst saw them"),
+        (_words(frame, "placement") == ORACLE, "lie at the most interior pixel of their object: "
+         "an oracle placed them, no analyst can; do not call them random"),
+        (jitter > 0, f"were moved at random by up to {jitter.max():g} pixels"),
+        (noise > 0, f"are of a draw that gave up to {noise.max():.0%} of them a wrong class"),
+    )  # fmt: skip
+    return tuple(f"{m.sum():,} of {count:,} points {text}" for m, text in said if m.any())
+
+
 def read_validity(scene: Scene) -> NDArray[np.bool_]:
     """Read which pixels `[row, col]` of a scene hold data, without holding all its bands."""
     valid = np.empty(scene.shape, dtype=bool)
     for block in split_blocks(scene.shape, _BLOCK):
-        valid[block.slices] = scene.read(block).valid
+        valid[block.slices] = scene.read_valid(block)
     return valid
 
 
-def _draw(item: Item, scene: Scene, legend: Legend, *, position: int, **how: Any) -> _Drawn:
-    mask, valid = item.read_mask(scene), read_validity(scene)
-    places = simulate_places(mask, legend=legend, name=item.name, valid=valid, **how)
-    labelled = int((valid & (legend.resolve(mask) >= 0)).sum())
-    moved = replace(places, scene=np.full(len(places), position))
-    return _Drawn(moved, labelled, count_values(mask))
+def _draw(item: Item, scene: Scene, *, legend: Legend, **how: Any) -> _Drawn:
+    values, known = _read_values(item.open_mask(scene))
+    valid = known & read_validity(scene)
+    labels = resolve_mask(values, legend=legend, valid=valid)
+    places = draw_places(labels, legend=legend, name=item.name, valid=valid, **how)
+    return _Drawn(places, int(np.count_nonzero(labels >= 0)), _count_known(values, known))
 
 
-def _settle_legend(
-    items: Sequence[Item], scenes: Sequence[Scene], legend: Legend | None
+def _read_values(mask: Scene) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
+    """Read a mask's values as whole numbers, and where they mean something."""
+    data, known = mask.read()
+    values = data[0]
+    if values.dtype.kind in "iu":
+        return values, known
+    return np.where(known, values, UNLABELLED).astype(np.int64), known
+
+
+def _count_known(values: NDArray[np.integer], known: NDArray[np.bool_]) -> dict[int, int]:
+    return count_values(values if known.all() else values[known])
+
+
+def _derive_legend(
+    items: Sequence[Item], scenes: Sequence[Scene], workers: int | None
 ) -> tuple[Legend, tuple[str, ...]]:
-    if legend is not None:
-        return legend, ()
-    values = Counter[int]()
-    for item, scene in zip(items, scenes, strict=True):
-        values.update(count_values(item.read_mask(scene)))
-    return derive_legend(dict(sorted(values.items())))
+    def count(pair: tuple[Item, Scene]) -> dict[int, int]:
+        item, scene = pair
+        return _count_known(*_read_values(item.open_mask(scene)))
+
+    counted = map_ordered(count, zip(items, scenes, strict=True), workers=workers)
+    return derive_legend(_add_up(counted))
 
 
-def _placement(strategy: str, objects: ObjectRule) -> str:
-    if strategy == "per_object" and objects.placement == "interior":
+def _add_up(counts: Iterable[dict[int, int]]) -> dict[int, int]:
+    together = sum((Counter(part) for part in counts), Counter[int]())
+    return dict(sorted(together.items()))
+
+
+def _placement(strategy: str, rule: DrawRule) -> str:
+    if strategy == "per_object" and rule.placement == "interior":
         return ORACLE
-    return "grid" if strategy == "grid" else "random"
+    return strategy if strategy in ("grid", "clustered") else "random"
 
 
-def _add_notes(facts: SampleFacts, bare: Sequence[str], unmasked: int) -> SampleFacts:
+def _describe(frame: Any, strategy: str, rule: DrawRule) -> Any:
+    """Note in columns how points were drawn; `describe_origin` reads them."""
+    spoiled = {name: getattr(rule, name) for name in ("jitter", "noise") if getattr(rule, name)}
+    return frame.assign(strategy=strategy, placement=_placement(strategy, rule), **spoiled)
+
+
+def _words(frame: Any, column: str) -> Any:
+    return frame[column] if column in frame else np.full(len(frame), "")
+
+
+def _numbers(frame: Any, column: str) -> NDArray[np.float64]:
+    """Read a column of numbers; 0 where there is none, so that it has a largest value."""
+    if column not in frame or not len(frame):
+        return np.zeros(max(1, len(frame)))
+    found = pd.to_numeric(frame[column], errors="coerce").fillna(0)
+    return np.asarray(found.to_numpy(dtype=np.float64))
+
+
+def _note(facts: SampleFacts, bare: Sequence[str], *, unmasked: int) -> tuple[str, ...]:
     names = {c.id: c.name for c in facts.legend.active}
     lost = [names[i] for i, count in facts.per_class.items() if not count]
     listed = ", ".join(bare[:5]) + (f" and {len(bare) - 5} more" if len(bare) > 5 else "")
+    jitter, noise = facts.rule.jitter, facts.rule.noise
     said = (
         (facts.placement == ORACLE, _ORACLE_NOTE),
+        (jitter, f"each point was moved at random by up to {jitter:g} pixels and keeps the class "
+         "of the pixel where it was drawn"),
+        (noise, f"{noise:.0%} of the points of an image were given another class at random"),
         (unmasked, f"{unmasked} scenes have no mask and are left out"),
         (bare, f"{len(bare)} images got no point: {listed}"),
         (lost, f"no point has class {', '.join(lost)}"),
-    )
-    return replace(facts, notes=(*facts.notes, *(text for occurs, text in said if occurs)))
+    )  # fmt: skip
+    return tuple(text for occurs, text in said if occurs)
 
 
 @contextmanager
