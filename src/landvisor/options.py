@@ -20,6 +20,7 @@ class Options:
         class_column: Column of the points with the class; found by its name by default.
         crs: CRS of points whose file does not say.
         legend: A `legend.toml`; the collection's or the points' own by default.
+        grown: A label raster that link or grow made, or a folder of them, to learn from too.
         split: Splits of the collection to use, joined by commas; None uses all.
         val_split: Split whose labelled places choose the model; spatial blocks by default.
         overwrite: Replace an existing output.
@@ -31,6 +32,7 @@ class Options:
     class_column: str | None = None
     crs: str | None = None
     legend: Path | None = None
+    grown: Path | None = None
     split: str | None = None
     val_split: str | None = None
     overwrite: bool = False

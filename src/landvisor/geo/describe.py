@@ -17,7 +17,7 @@ from landvisor.geo.legend import Legend
 from landvisor.geo.points import PRESENCE, Points, geometry_kinds, read_points
 from landvisor.geo.rasters import open_scene
 from landvisor.geo.scene import Scene, name_crs
-from landvisor.geo.styles import read_map_legend
+from landvisor.geo.styles import read_label_facts, read_map_legend
 from landvisor.geo.survey import survey_scene
 from landvisor.geo.vectors import FORMATS
 
@@ -64,7 +64,9 @@ def describe_path(path: Path | str) -> Description:
 
 def describe_raster(path: Path | str) -> Description:
     """Describe a raster or picture; values are measured on evenly spaced blocks."""
-    scene = open_scene(path)
+    scene, labels = open_scene(path), read_label_facts(path)
+    if labels is not None:
+        return _describe_labels(path, scene, labels)
     found, legend = survey_scene(scene), _map_legend(scene, Path(path))
     limits = zip(scene.bands, found.low.tolist(), found.high.tolist(), strict=True)
     return {
@@ -189,6 +191,20 @@ def _describe_grid(scene: Scene) -> Description:
         "crs": name_crs(scene),
         "pixel_size": [abs(affine.a), abs(affine.e)] if placed else None,
         "bounds": [float(v) for v in scene.grid.boundingbox.bbox] if placed else None,
+    }
+
+
+def _describe_labels(path: Path | str, scene: Scene, facts: Description) -> Description:
+    """Describe a raster of linked or grown labels by what it says of itself."""
+    purity = facts.get("purity", {})
+    return {
+        "path": str(path),
+        "kind": "labels",
+        **_describe_grid(scene),
+        **{name: facts.get(name) for name in ("link", "grow", "rejected")},
+        **{name: value for name, value in purity.items() if name != "classes"},
+        "classes": purity.get("classes", []),
+        "notes": facts.get("notes", []),
     }
 
 

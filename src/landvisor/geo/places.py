@@ -71,6 +71,11 @@ def make_places(
     )
 
 
+def no_places() -> Places:
+    """Return places of which there are none."""
+    return make_places(np.zeros((0, 2)), np.zeros(0, dtype=np.int64))
+
+
 def concatenate(parts: list[Places]) -> Places:
     """Join places of the same collection; group and index are kept as they are."""
     assert parts, "there is something to join"

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
@@ -17,6 +18,7 @@ from landvisor.files import writing
 from landvisor.geo.legend import LandClass, Legend, default_color
 
 LEGEND_TAG = "LANDVISOR_LEGEND"
+FACTS_TAG = "LANDVISOR_LABELS"
 _DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 
 Color = tuple[int, int, int, int]
@@ -106,6 +108,16 @@ def read_map_legend(path: Path | str) -> Legend | None:
     if tag is not None:
         return _parse_tag(tag, name=str(file))
     return _legend_of_names(_category_names(file), colors)
+
+
+def read_label_facts(path: Path | str) -> dict[str, Any] | None:
+    """Read what a raster of linked or grown labels says of itself; None if it is not one."""
+    try:
+        with pixel_space_allowed(), rasterio.open(path) as raster:
+            text = raster.tags().get(FACTS_TAG)
+    except RasterioIOError:
+        return None
+    return None if text is None else dict(json.loads(text))
 
 
 def _parse_tag(text: str, *, name: str) -> Legend:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +12,12 @@ from landvisor.errors import PointsError
 from landvisor.geo.collection import Collection
 from landvisor.geo.legend import Legend, read_legend
 from landvisor.geo.locate import Located, Losses, locate
-from landvisor.geo.places import Places, concatenate
+from landvisor.geo.places import Places, concatenate, no_places
 from landvisor.geo.points import Points, read_points
 from landvisor.geo.scene import Scene
 from landvisor.geo.validity import suspect_collar
 from landvisor.labels.background import ValidAt, draw_background
+from landvisor.labels.grown import read_grown
 from landvisor.labels.simulate import simulate_places
 from landvisor.options import Options
 from landvisor.recipe import LabelSpec
@@ -36,6 +37,7 @@ class Material:
         legend: Active classes are what is learned.
         places: Places to learn from; `Places.scene` counts `scenes`.
         assess: Places that the points file reserves for assessment.
+        grown: Labels made from labels, read from rasters: learned from, never scored on.
         losses: What could not be used.
         notes: What was decided, one sentence each.
     """
@@ -48,6 +50,7 @@ class Material:
     assess: Places
     losses: Losses
     notes: tuple[str, ...]
+    grown: Places = field(default_factory=no_places)
 
     @property
     def shapes(self) -> list[tuple[int, int]]:
@@ -104,11 +107,12 @@ def gather(
         )
         if spec.background:
             located, legend = _add_background(located, scenes, legend, spec.background, seed)
+    grown, said_grown = _read_grown(located.train, scenes, legend, how, spec.max_grown)
     hints = (suspect_collar(scene) for scene in scenes[:_HINTED])
     said = dict.fromkeys(
         [*(note for scene in scenes for note in scene.notes), *filter(None, hints)]
     )
-    notes = (*said, *located.notes)
+    notes = (*said, *located.notes, *said_grown)
     return Material(
         scenes=scenes,
         splits=tuple(item.split for item in collection.items),
@@ -118,6 +122,7 @@ def gather(
         assess=located.assess,
         losses=located.losses,
         notes=notes,
+        grown=grown,
     )
 
 
@@ -150,6 +155,19 @@ def _read(
         legend=legend,
         presence_only=presence_only,
     )
+
+
+def _read_grown(
+    places: Places, scenes: Sequence[Scene], legend: Legend, how: Options, limit: int
+) -> tuple[Places, tuple[str, ...]]:
+    if how.grown is None:
+        return no_places(), ()
+    grown = read_grown(how.grown, places, scenes=scenes, legend=legend, limit=limit)
+    note = (
+        f"{len(grown):,} labels made from labels are learned from, at most {limit:,} a class and "
+        "scene; whoever made them saw all points, so the stated accuracy may be a little high"
+    )
+    return grown, (note,)
 
 
 def _from_masks(

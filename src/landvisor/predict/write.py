@@ -114,12 +114,7 @@ def write_run(
         scenes: Their image files are hashed.
         labels: The points file; points in memory have no name to record.
     """
-    inputs: dict[str, Path | str] = {}
-    for item in scenes.items:
-        files = item.image if isinstance(item.image, tuple) else (item.image,)
-        for number, file in enumerate(files):
-            if isinstance(file, Path):
-                inputs[f"scene {item.name}" + (f" band {number + 1}" if number else "")] = file
+    inputs = scenes.files()
     if isinstance(labels, Path | str):
         inputs["points"] = labels
     record = run_record(

@@ -1,0 +1,117 @@
+"""How labels made from labels lie on disk: a raster of class, source and weight.
+
+The format is that of the contract: a GeoTIFF on the scene's grid without a no-data tag. Band 1 is
+the class id, band 2 the source, band 3 the weight of 0 to 255, where 0 means unlabelled.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.windows import Window as RasterWindow
+
+from landvisor.errors import PointsError
+from landvisor.files import writing
+from landvisor.geo.collection import same_place
+from landvisor.geo.legend import Legend
+from landvisor.geo.places import SOURCES
+from landvisor.geo.rasters import open_scene
+from landvisor.geo.scene import Scene
+from landvisor.geo.styles import FACTS_TAG, LEGEND_TAG, legend_tag, pixel_space_allowed
+from landvisor.geo.tiling import Window
+from landvisor.labels.pixels import LabelledPixels
+
+BANDS = ("class id", "source", "weight")
+_TILE = 512
+
+
+def write_label_raster(
+    pixels: LabelledPixels,
+    path: Path,
+    *,
+    scene: Scene,
+    legend: Legend,
+    facts: dict[str, Any] | None = None,
+) -> None:
+    """Write labelled pixels as a three-band GeoTIFF, strip by strip.
+
+    Args:
+        pixels: Of one scene.
+        path: File to write; an existing one is replaced.
+        scene: Its grid and CRS are used.
+        legend: Kept in a tag, so that the file says what its ids mean.
+        facts: Plain values about how the labels came about, kept in a tag.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    rows, cols = pixels.shape
+    tiles = {"tiled": True, "blockxsize": _TILE, "blockysize": _TILE}
+    profile = {
+        "driver": "GTiff", "dtype": "uint8", "count": len(BANDS), "height": rows, "width": cols,
+        "compress": "deflate", "zlevel": 1, "interleave": "band", "bigtiff": "if_safer",
+        "transform": scene.grid.affine,
+        "crs": scene.grid.crs.to_wkt() if scene.georeferenced else None,
+        **(tiles if max(rows, cols) > _TILE else {}),
+    }  # fmt: skip
+    with writing(path), pixel_space_allowed(), rasterio.open(path, "w", **profile) as dataset:
+        dataset.update_tags(
+            **{LEGEND_TAG: legend_tag(legend), FACTS_TAG: json.dumps(facts or {})},
+        )
+        for band, name in enumerate(BANDS, 1):
+            dataset.set_band_description(band, name)
+        for row in range(0, rows, _TILE):
+            strip = _burn(pixels, row, min(_TILE, rows - row))
+            dataset.write(strip, window=RasterWindow(0, row, cols, strip.shape[1]))
+
+
+def read_label_raster(path: Path, scene: Scene) -> LabelledPixels:
+    """Read labelled pixels; which place each came from is not known.
+
+    Raises:
+        PointsError: If the file is not such a raster or not on the scene's grid.
+        SceneError: If it cannot be opened or is damaged.
+    """
+    raster = open_scene(path)
+    _check(raster, scene)
+    rows, cols = raster.shape
+    parts = []
+    for row in range(0, rows, _TILE):
+        label, source, weight = raster.read(Window(row, 0, min(_TILE, rows - row), cols)).data
+        found = np.flatnonzero(weight)
+        parts.append((found + row * cols, *(v.ravel()[found] for v in (label, source, weight))))
+    position, label, source, weight = (np.concatenate(part) for part in zip(*parts, strict=True))
+    if source.max(initial=0) > max(SOURCES.values()):
+        raise PointsError(f"{str(path)!r} has source {source.max()}; need 1 to 5 in band 2")
+    unknown = np.full(len(position), -1)
+    return LabelledPixels(raster.shape, position, label, source, weight, unknown)
+
+
+def _burn(pixels: LabelledPixels, row: int, rows: int) -> NDArray[np.uint8]:
+    cols = pixels.shape[1]
+    first, last = np.searchsorted(pixels.position, [row * cols, (row + rows) * cols])
+    where = pixels.position[first:last] - row * cols
+    strip = np.zeros((len(BANDS), rows * cols), dtype=np.uint8)
+    for band, values in enumerate((pixels.label, pixels.source, pixels.weight)):
+        strip[band, where] = values[first:last]
+    return strip.reshape(len(BANDS), rows, cols)
+
+
+def _check(raster: Scene, scene: Scene) -> None:
+    if len(raster.bands) != len(BANDS) or raster.dtype != np.uint8:
+        raise PointsError(
+            f"{raster.name!r} has {len(raster.bands)} bands of {raster.dtype}; labels are three "
+            "uint8 bands (class, source, weight), as link and grow write them"
+        )
+    if raster.shape != scene.shape or (
+        raster.georeferenced and scene.georeferenced and not same_place(raster.grid, scene.grid)
+    ):
+        raise PointsError(
+            f"labels {raster.name!r} of {raster.shape} pixels are not on the grid of scene "
+            f"{scene.name!r} of {scene.shape}; link or grow them on this scene"
+        )
