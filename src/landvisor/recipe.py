@@ -63,20 +63,20 @@ class GrowSpec(Spec):
     """Segments that hold a place, a random walker from the places, or growth over like pixels."""
     features: Literal["raw", "bank"] = "raw"
     """With `region`: what is compared, the bands or the filter bank."""
-    radius: Positive = 16.0
+    radius: Positive = 12.0
     """How far from its place a label may grow, in pixels."""
     max_pixels: Count = 400
     """Most pixels that one place may claim; the nearest to it count."""
-    tolerance: Positive = 0.5
-    """With `region`: how much a pixel may differ from its place, in robust deviations of a band."""
-    segment: Count = 100
-    """With `superpixel`: size of a segment in pixels, about."""
-    compactness: Positive = 0.1
-    """With `superpixel`: how much closeness counts beside likeness."""
+    tolerance: Positive = 0.2
+    """With `region`: how far a pixel may differ from its place, in robust deviations of a band."""
+    segment: Count = 25
+    """With `superpixel`: pixels of a segment, about."""
+    compactness: Positive = 2.0
+    """With `superpixel`: robust deviations that count as much as a segment's width."""
     beta: Positive = 100.0
-    """With `walker`: how strongly a difference between neighbours holds the walker up."""
-    threshold: Annotated[float, Field(gt=0, le=1)] = 0.9
-    """With `walker`: least probability of the class that a pixel is given."""
+    """With `walker`: how much the square of a difference, in robust deviations, bars the way."""
+    threshold: Annotated[float, Field(gt=0, le=1)] = 0.6
+    """With `walker`: least probability; a lone place has one half at `radius` on flat ground."""
     weight: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Confidence of a grown pixel beside that of its place."""
 
