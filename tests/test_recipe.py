@@ -98,3 +98,14 @@ def test_a_recipe_cannot_be_changed_in_place():
 def test_a_recipe_survives_json():
     recipe = Recipe().with_values({"net.encoder_mean": (0.1, 0.2), "fit.alpha": 0.25})
     assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+
+
+@pytest.mark.parametrize("area", [{"a": 0.5, "b": 0.3}, {"a": 1.2, "b": -0.2}, {"a": float("nan")}])
+def test_shares_of_the_area_that_are_no_shares_are_refused(area):
+    with pytest.raises(RecipeError, match=r"'labels\.area_prior'.*sum to 1"):
+        Recipe().with_values({"labels.area_prior": area})
+
+
+def test_shares_of_the_area_may_be_rounded():
+    area = {"a": 0.33, "b": 0.33, "c": 0.33}
+    assert Recipe().with_values({"labels.area_prior": area}).labels.area_prior == area

@@ -47,6 +47,7 @@ class Card(BaseModel):
         recipe: All choices of the run.
         training: Places per class and source, scenes, hashes of the inputs.
         validation: What chose the model: size and scores.
+        prior_factors: Per active class, what its probability is multiplied by; none changes none.
         notes: Warnings a user must see again, one sentence each.
         extra: Values that the predictor's kind needs.
     """
@@ -66,6 +67,7 @@ class Card(BaseModel):
     recipe: Recipe
     training: dict[str, Any] = {}
     validation: dict[str, Any] = {}
+    prior_factors: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
     extra: dict[str, Any] = {}
 

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from landvisor.errors import RecipeError
 
@@ -18,6 +18,7 @@ Count = Annotated[int, Field(ge=1)]
 
 NETWORKS = ("unet", "fpn", "deeplabv3plus", "segformer")
 INSTANT_MODELS = ("instant", "bank", "forest")
+_AREA_TOLERANCE = 0.02  # shares are typed with two digits
 
 
 class Spec(BaseModel):
@@ -35,10 +36,22 @@ class LabelSpec(Spec):
     """Most places that one polygon or line becomes."""
     max_grown: Count = 1000
     """Most linked or grown pixels per class and scene that are learned from, evenly spaced."""
-    class_weights: Literal["none", "inverse", "sqrt_inverse"] = "sqrt_inverse"
+    class_weights: Literal["none", "inverse", "sqrt_inverse", "median_frequency", "effective"] = (
+        "sqrt_inverse"
+    )
     """Per-class weights from the counts of labelled places, capped."""
     weight_cap: Positive = 10.0
     """Largest ratio of a class weight to the smallest."""
+    area_prior: dict[str, float] = {}
+    """Share of the area of every class, by name or id: predictions lean to it; empty is none."""
+
+    @field_validator("area_prior")
+    @classmethod
+    def _check_area(cls, area: dict[str, float]) -> dict[str, float]:
+        total = sum(area.values())
+        if area and not (min(area.values()) >= 0 and abs(total - 1) <= _AREA_TOLERANCE):
+            raise ValueError(f"shares of the area are 0 or more and sum to 1, not to {total:g}")
+        return area
 
 
 class LinkSpec(Spec):

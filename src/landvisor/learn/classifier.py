@@ -40,12 +40,14 @@ class LabelledRows:
         features: float32 `[n, feature]`.
         label: int64 `[n]`: position of the class among `classes`.
         weight: float32 `[n]`: confidence in the label.
+        scene: int64 `[n]`: the image that each row comes from.
         classes: How many classes there are, with rows or without.
     """
 
     features: NDArray[np.float32]
     label: NDArray[np.int64]
     weight: NDArray[np.float32]
+    scene: NDArray[np.int64]
     classes: int
 
     def join(self, other: LabelledRows) -> LabelledRows:
@@ -54,6 +56,7 @@ class LabelledRows:
             np.concatenate([self.features, other.features]),
             np.concatenate([self.label, other.label]),
             np.concatenate([self.weight, other.weight]),
+            np.concatenate([self.scene, other.scene]),
             self.classes,
         )
 
@@ -205,5 +208,6 @@ def _log_loss(classifier: Classifier, rows: LabelledRows) -> float:
 def _weigh(rows: LabelledRows, recipe: Recipe) -> NDArray[np.float64]:
     spec = recipe.labels
     positions = tuple(range(rows.classes))
-    balance = class_weights(rows.label, positions, kind=spec.class_weights, cap=spec.weight_cap)
+    kind, cap = spec.class_weights, spec.weight_cap
+    balance = class_weights(rows.label, positions, kind=kind, cap=cap, images=rows.scene)
     return np.asarray(rows.weight * balance[rows.label])

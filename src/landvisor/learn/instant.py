@@ -28,6 +28,7 @@ from landvisor.learn.encoders import load_encoder
 from landvisor.learn.job import Job
 from landvisor.learn.model import Model
 from landvisor.learn.pixel_features import FeatureReader, FeatureTable
+from landvisor.learn.prior import note_prior
 from landvisor.learn.scaling import Scaling, make_scaling, scaling_of_card
 from landvisor.recipe import INSTANT_MODELS, Recipe
 
@@ -57,7 +58,10 @@ class InstantLearner:
         self._table = FeatureTable(job.scenes, reader, job.recipe.predict)
 
     def fit(self, train: Places, val: Places | None, *, seed: int) -> Model:
-        """Fit on `train`, choose the classifier on `val`, and fit that one on both together."""
+        """Fit on `train`, choose the classifier on `val`, and fit that one on both together.
+
+        The choice is made without the area prior.
+        """
         classifier, validation = choose_classifier(
             self._rows(train),
             None if val is None else self._rows(val),
@@ -68,12 +72,12 @@ class InstantLearner:
         log.debug("fitted %s to %d places", validation["classifier"], len(together))
         reader = self._table.reader
         card = _make_card(self._job, together, reader, validation, self._notes)
-        return Model(card, InstantPredictor(reader, classifier))
+        return Model(note_prior(card, together), InstantPredictor(reader, classifier))
 
     def predict(self, model: Model, places: Places) -> NDArray[np.float32]:
         """Return `[n, classes]`: probabilities at places, each from its most interior window."""
         assert isinstance(model.predictor, InstantPredictor), "a model of this learner"
-        return model.predictor.classifier.predict(self._table.rows(places))
+        return model.adjust(model.predictor.classifier.predict(self._table.rows(places)), axis=1)
 
     def _rows(self, places: Places) -> LabelledRows:
         label = self._job.legend.to_index(places.label)
@@ -83,7 +87,8 @@ class InstantLearner:
                 "give at least one place, and only of active classes"
             )
         classes = len(self._job.legend.ids)
-        return LabelledRows(self._table.rows(places), label, places.weight, classes)
+        rows = self._table.rows(places)
+        return LabelledRows(rows, label, places.weight, places.scene, classes)
 
 
 @dataclass(frozen=True)

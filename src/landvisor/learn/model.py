@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landvisor.card import Card
+from landvisor.learn.prior import apply_prior
 
 
 class Predictor(Protocol):
@@ -42,4 +43,8 @@ class Model:
 
     def predict(self, data: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Predict a batch of windows; see `Predictor.predict`."""
-        return self.predictor.predict(data, valid)
+        return self.adjust(self.predictor.predict(data, valid), axis=1)
+
+    def adjust(self, probabilities: NDArray[np.float32], *, axis: int) -> NDArray[np.float32]:
+        """Move what the predictor says, classes along `axis`, by the card's area prior."""
+        return apply_prior(probabilities, self.card.prior_factors, axis=axis)

@@ -31,6 +31,7 @@ from landvisor.learn.losses import PlaceLoss, make_loss
 from landvisor.learn.model import Model
 from landvisor.learn.nets import Network, build_network
 from landvisor.learn.network_predictor import NetworkPredictor, make_predictor
+from landvisor.learn.prior import note_prior
 from landvisor.learn.scaling import Scaling, make_scaling
 
 __all__ = ["NetworkLearner", "NetworkPredictor", "score"]
@@ -47,7 +48,7 @@ class NetworkLearner:
     job: Job
 
     def fit(self, train: Places, val: Places | None, *, seed: int) -> Model:
-        """Fit on `train`; the epoch is chosen on `val`, else it is the last.
+        """Fit on `train`; the epoch is chosen on `val` without the area prior, else the last.
 
         Raises:
             PointsError: If no place has a class to learn.
@@ -72,12 +73,13 @@ class NetworkLearner:
         )
         predictor = make_predictor(network, scaling, precision=self.job.recipe.fit.precision)
         card = self._card(encoder, scaling)
-        return Model(_with_results(card, train, val=checked, progress=progress), predictor)
+        made = _with_results(card, train, val=checked, progress=progress)
+        return Model(note_prior(made, train), predictor)
 
     def predict(self, model: Model, places: Places) -> NDArray[np.float32]:
         """Return `[n, classes]`: probabilities at places, each from its most interior window."""
         assert isinstance(model.predictor, NetworkPredictor), "a model of this learner"
-        return self._predict(model.predictor, places)
+        return model.adjust(self._predict(model.predictor, places), axis=1)
 
     @property
     def _bands(self) -> tuple[str, ...]:
@@ -127,7 +129,8 @@ class NetworkLearner:
     def _loss(self, train: Places) -> PlaceLoss:
         labels, legend = self.job.recipe.labels, self.job.legend
         kind, cap = labels.class_weights, labels.weight_cap
-        weights = class_weights(train.label, legend.ids, kind=kind, cap=cap)
+        images = train.scene
+        weights = class_weights(train.label, legend.ids, kind=kind, cap=cap, images=images)
         return make_loss(self.job.recipe.fit, torch.from_numpy(weights).float())
 
     def _plan(

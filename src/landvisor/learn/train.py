@@ -13,6 +13,7 @@ from landvisor.accuracy.assess import Assessment, assess_places
 from landvisor.accuracy.folds import Folds, assign_folds, split_validation
 from landvisor.errors import ModelError
 from landvisor.geo.places import SOURCES, Places
+from landvisor.labels.balance import resolve_area
 from landvisor.labels.material import Material
 from landvisor.learn.encoder_weights import find_weights
 from landvisor.learn.encoders import match_bands
@@ -62,7 +63,13 @@ def _has_weights(spec: NetSpec) -> bool:
 
 
 def make_learner(job: Job) -> Learner:
-    """Prepare the learner that a job's recipe names."""
+    """Prepare the learner that a job's recipe names.
+
+    Raises:
+        RecipeError: If the area prior does not fit the legend.
+    """
+    if job.recipe.labels.area_prior:
+        resolve_area(job.recipe.labels.area_prior, job.legend)  # before anything is computed
     return LEARNERS[job.recipe.net.model](job)
 
 
