@@ -17,6 +17,7 @@ import logging
 import shutil
 import statistics
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from scipy import ndimage
 from landvisor import workflow
 from landvisor.geo.collection import Collection, Item, open_collection, write_collection
 from landvisor.geo.legend import write_legend
-from landvisor.geo.places import Places, concatenate
+from landvisor.geo.places import Places, concatenate, rescale
 from landvisor.geo.points import places_to_points, write_points
 from landvisor.geo.rasters import Reading
 from landvisor.geo.scene import Scene
@@ -122,12 +123,8 @@ def _away_from_nodata(valid: np.ndarray) -> np.ndarray:
 
 
 def _carry(places: Places, scene: Scene, target: Scene, position: int) -> Places:
-    ratio = np.asarray(target.shape) / np.asarray(scene.shape)
-    coords = (places.coords + 0.5) * ratio - 0.5
-    return Places(
-        np.full(len(places), position), coords, places.label, places.weight, places.source,
-        places.group, places.index,
-    )  # fmt: skip
+    coords = rescale(places.coords, source=scene.shape, target=target.shape)
+    return replace(places, scene=np.full(len(places), position), coords=coords)
 
 
 def run_once(name: str, seed: int, data: Path, args: argparse.Namespace) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
+from landvisor.geo.tiling import Shape
+
 SOURCES = {"human": 1, "simulated": 2, "linked": 3, "grown": 4, "pseudo": 5}
 
 
@@ -91,6 +93,17 @@ def map_to_pixels(grid: GeoBox, xy: NDArray[np.float64]) -> NDArray[np.float64]:
 def pixels_to_map(grid: GeoBox, coords: NDArray[np.float64]) -> NDArray[np.float64]:
     """Turn (row, col) `[n, 2]` into map coordinates `[n, 2]` (x, y)."""
     return np.column_stack(_apply(grid.affine, coords[:, 1] + 0.5, coords[:, 0] + 0.5))
+
+
+def rescale(coords: NDArray[np.float64], *, source: Shape, target: Shape) -> NDArray[np.float64]:
+    """Carry places through a resize: with factor s, r becomes (r + 0.5) · s - 0.5.
+
+    Args:
+        coords: `[n, 2]`, (row, col) on an image of `source`; an integer is a pixel's centre.
+        source: `(rows, cols)` before.
+        target: `(rows, cols)` after, of the same extent.
+    """
+    return (coords + 0.5) * (np.asarray(target) / np.asarray(source)) - 0.5
 
 
 def _apply(
