@@ -1,9 +1,12 @@
 """Labelled places are read from any file, with their classes, and nothing is lost silently."""
 
+from uuid import NAMESPACE_URL, uuid5
+
 import geopandas as gpd
 import numpy as np
 import pytest
 from affine import Affine
+from shapely import LineString, Point, box
 
 from landvisor.errors import PointsError
 from landvisor.geo.legend import LandClass, Legend, legend_from_names
@@ -12,6 +15,7 @@ from landvisor.geo.places import concatenate, make_places
 from landvisor.geo.points import (
     CLASS_COLUMNS,
     PRESENCE,
+    Points,
     geometry_kinds,
     places_to_points,
     read_points,
@@ -265,6 +269,28 @@ def test_places_survive_the_file(tmp_path, place):
     assert (back.group[order] == places.group).all()
     assert points.frame["id"].is_unique
     assert points.legend == LEGEND
+
+
+def test_places_are_named_by_where_and_what_they_are():
+    scene = scene_from_array(np.ones((1, 20, 20)), name="s", **UTM)
+    places = scattered(1)
+    frame = places_to_points(places, [scene], LEGEND).frame
+    said = [
+        f"0/{x}/{y}/{label}"
+        for x, y, label in zip(frame.geometry.x, frame.geometry.y, places.label, strict=True)
+    ]
+    assert frame["id"].tolist() == [str(uuid5(NAMESPACE_URL, text)) for text in said]
+
+
+def test_features_of_several_kinds_share_a_file(tmp_path):
+    shapes = [Point(1, 2), LineString([(0, 0), (1, 1)]), box(0, 0, 2, 3)]
+    columns = {"class_id": [1, 2, 1], "note": ["a", None, "c"], "height": [1.5, np.nan, 2]}
+    frame = gpd.GeoDataFrame(columns, geometry=shapes, crs="EPSG:32633")
+    write_points(Points(frame, LEGEND), tmp_path / "p.gpkg")
+    back = gpd.read_file(tmp_path / "p.gpkg")
+    assert [a.equals(b) for a, b in zip(back.geometry, shapes, strict=True)] == [True] * 3
+    assert back["note"].isna().tolist() == [False, True, False]
+    assert back["height"].isna().tolist() == [False, True, False]
 
 
 def test_places_on_scenes_in_two_crs_survive_as_degrees(tmp_path):

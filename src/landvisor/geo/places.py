@@ -103,7 +103,8 @@ def rescale(coords: NDArray[np.float64], *, source: Shape, target: Shape) -> NDA
         source: `(rows, cols)` before.
         target: `(rows, cols)` after, of the same extent.
     """
-    return (coords + 0.5) * (np.asarray(target) / np.asarray(source)) - 0.5
+    factor = np.asarray(target, dtype=np.float64) / np.asarray(source)
+    return np.asarray((coords + 0.5) * factor - 0.5)
 
 
 def _apply(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 import warnings
 from collections.abc import Sequence
@@ -122,8 +123,7 @@ def places_to_points(places: Places, scenes: Sequence[Scene], legend: Legend) ->
     sources = {code: name for name, code in SOURCES.items()}
     frame = gpd.GeoDataFrame(
         {
-            "id": [str(uuid.uuid5(uuid.NAMESPACE_URL, f"{a}/{b}/{c}/{d}"))
-                   for a, b, c, d in zip(places.scene, x, y, places.label, strict=True)],
+            "id": _name_places(places, x, y),
             "class_id": places.label,
             "class_name": [names[i] for i in places.label.tolist()],
             "weight": places.weight,
@@ -136,7 +136,7 @@ def places_to_points(places: Places, scenes: Sequence[Scene], legend: Legend) ->
         },
         geometry=gpd.points_from_xy(x, y),
         crs=target,
-    )  # fmt: skip
+    )
     return Points(frame, legend)
 
 
@@ -145,7 +145,22 @@ def write_points(points: Points, path: Path) -> None:
     with warnings.catch_warnings():
         # Places on a picture have no CRS; `row` and `col` say where they are.
         warnings.filterwarnings("ignore", message="'crs' was not provided")
-        points.frame.to_file(path, layer="points", driver="GPKG", engine="pyogrio")
+        points.frame.to_file(path, layer="points", driver="GPKG", engine="pyogrio", use_arrow=True)
+
+
+def _name_places(places: Places, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> list[str]:
+    """Name places by UUIDs of version 5, so that the same place has the same name in every run.
+
+    `uuid.uuid5` gives the same, but an object per place would take longer than all else here.
+    """
+    parts = zip(*(part.tolist() for part in (places.scene, x, y, places.label)), strict=True)
+    space = uuid.NAMESPACE_URL.bytes
+    texts = (f"{scene}/{east}/{north}/{label}".encode() for scene, east, north, label in parts)
+    digests = (hashlib.sha1(space + t, usedforsecurity=False).hexdigest() for t in texts)
+    return [
+        f"{d[:8]}-{d[8:12]}-5{d[13:16]}-{'89ab'[int(d[16], 16) % 4]}{d[17:20]}-{d[20:32]}"
+        for d in digests
+    ]
 
 
 def _map_coordinates(
