@@ -72,3 +72,36 @@ def test_a_missing_image_fails_in_one_line(tmp_path, capsys):
         main(["check", str(tmp_path / "none.tif")])
     assert caught.value.code == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_suspects_go_to_a_file_that_is_not_overwritten_unasked(scene, tmp_path):
+    points = write_points(tmp_path / "p.gpkg", ["sea", "sand"])
+    arguments = ["check", str(scene), str(points), "--suspects", str(tmp_path / "s.gpkg")]
+    assert CliRunner().invoke(group, arguments).exit_code == 0
+    assert {"neighbours_say", "score"} <= set(gpd.read_file(tmp_path / "s.gpkg").columns)
+    assert CliRunner().invoke(group, arguments).exit_code == 1
+    assert CliRunner().invoke(group, [*arguments, "--overwrite"]).exit_code == 0
+
+
+def test_points_of_two_classes_nearer_than_the_distance_are_told(scene, tmp_path):
+    points = write_points(tmp_path / "p.gpkg", ["sea", "sand"])
+    said = CliRunner().invoke(group, ["check", str(scene), str(points), "--distance", "6"]).stdout
+    assert "pairs of places of different classes lie within 6 pixels" in said
+    assert "of different classes" not in CliRunner().invoke(
+        group, ["check", str(scene), str(points)]
+    ).stdout  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [["--suspects", "s.gpkg"], ["--overwrite"]])
+def test_options_without_what_they_go_with_are_bad_usage(scene, options):
+    assert CliRunner().invoke(group, ["check", str(scene), *options]).exit_code == 2
+
+
+def test_json_lists_what_each_finding_counts(scene, tmp_path):
+    points = write_points(tmp_path / "p.gpkg", ["sea", "sand"])
+    result = CliRunner().invoke(
+        group, ["check", str(scene), str(points), "--distance", "6", "--json"]
+    )
+    rows = next(f["rows"] for f in json.loads(result.stdout) if "lie within" in f["text"])
+    assert rows[0]["distance"] == 6
+    assert rows[0]["classes"] == ["sea", "sand"]

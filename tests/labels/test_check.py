@@ -8,12 +8,9 @@ from landvisor.geo.collection import Collection, Item
 from landvisor.geo.legend import LandClass, Legend
 from landvisor.geo.scene import scene_from_array
 from landvisor.geo.styles import pixel_space_allowed
-from landvisor.labels.check import (
-    check_classes,
-    check_inputs,
-    check_scenes,
-    check_units,
-)
+from landvisor.labels.check import check_inputs, check_units
+from landvisor.labels.check_images import check_scenes
+from landvisor.labels.check_points import check_classes
 
 LEGEND = Legend((LandClass(1, "sand", "#ffee88"), LandClass(2, "sea", "#3333ff")))
 
@@ -166,3 +163,68 @@ def test_masks_without_a_legend_are_a_problem(tmp_path):
     mask = write_mask(tmp_path / "m.png", np.resize([1, 2], (30, 40)))
     checked = check_inputs(Collection((Item("a", make_scene(), mask),)), None)
     assert any("--legend" in text for text in texts(checked.findings, "problem"))
+
+
+RING = 1 + (np.hypot(*np.mgrid[-15:15, -20:20]) < 11)
+
+
+def test_identical_masks_of_different_images_are_told(tmp_path):
+    scenes = [make_scene(f"{k}", np.random.default_rng(k).integers(0, 99, (2, 30, 40)), crs=None)
+              for k in range(4)]  # fmt: skip
+    masks = [write_mask(tmp_path / f"{k}.png", np.roll(RING, max(0, k - 1), 1)) for k in range(4)]
+    items = [Item(s.name, s, mask) for s, mask in zip(scenes, masks, strict=True)]
+    (said,) = texts(check_inputs(Collection(tuple(items), LEGEND), None).findings, "note")
+    assert "2 images show different things under identical masks: 0, 1;" in said
+    apart = Collection((*items[1:],), LEGEND)
+    assert texts(check_inputs(apart, None).findings, "note") == []
+
+
+def write_image(path, data):
+    with (
+        pixel_space_allowed(),
+        rasterio.open(
+            path, "w", driver="PNG", width=data.shape[1], height=data.shape[0], count=1,
+            dtype="uint8",
+        ) as out,
+    ):  # fmt: skip
+        out.write(data.astype(np.uint8), 1)
+    return path
+
+
+def test_a_truncated_picture_is_a_problem(tmp_path):
+    data = np.random.default_rng(0).integers(0, 255, (2, 50, 50))
+    good, bad = (write_image(tmp_path / f"{k}.png", data[k]) for k in range(2))
+    bad.write_bytes(bad.read_bytes()[: bad.stat().st_size // 2])
+    checked = check_inputs(Collection((Item("0", good), Item("1", bad))), None)
+    assert any("1.png' is truncated" in text for text in texts(checked.findings, "problem"))
+    assert [scene.name for scene in checked.scenes] == ["0"]
+
+
+def test_scenes_without_data_are_told_whatever_block_is_empty():
+    data = np.full((1, 600, 600), np.nan)
+    data[0, :100] = np.arange(600)
+    blank = make_scene("blank", np.full((1, 600, 600), np.nan))
+    # so many scenes that one block of each is surveyed
+    scenes = [*(make_scene(f"{k}", data) for k in range(40)), blank]
+    assert any("without data: blank" in text for text in texts(check_scenes(scenes), "note"))
+    assert not any("without data: 0" in text for text in texts(check_scenes(scenes), "note"))
+
+
+def test_images_of_other_splits_are_held_against_these_and_not_checked():
+    data = np.random.default_rng(0).integers(20, 200, (2, 30, 40)).astype(np.uint8)
+    collection = Collection((Item("a", make_scene("a", data), split="train"),))
+    others = [Item("b", make_scene("b", data, crs=None), split="test")]
+    checked = check_inputs(collection, None, held_out=others)
+    assert any("a and b" in text for text in texts(checked.findings, "note"))
+    assert len(checked.scenes) == 1
+    assert not any("scenes differ" in finding.text for finding in checked.findings)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_tiny_collections_of_different_sizes_are_checked(count):
+    shapes = [(30, 40), (7, 90), (1, 1)]
+    scenes = [
+        make_scene(f"{k}", np.random.default_rng(k).integers(0, 99, (1, *shapes[k])))
+        for k in range(count)
+    ]
+    assert not texts(check_inputs(collect(*scenes), None).findings, "problem")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,66 +13,68 @@ import click
 from landvisor.cli import options as o
 
 if TYPE_CHECKING:
-    from landvisor.labels.check import Checked, Finding
-
-FOLDS = 5
+    from landvisor.labels.check import Checked
+    from landvisor.labels.findings import Finding
 
 
 @click.command("check")
 @click.argument("inputs", nargs=-1, required=True, metavar="IMAGE... [POINTS]")
-@click.option("--background", type=click.IntRange(0), default=0,
-              help="Random negatives per scene that the run will draw.")  # fmt: skip
+@click.option("--background", type=click.IntRange(0), default=0, help="Random negatives per scene.")
+@click.option("--distance", type=click.FloatRange(0), default=2.0, show_default=True,
+              help="Pixels within which points of different classes are told.")  # fmt: skip
+@click.option("--suspects", type=click.Path(path_type=Path), help="Write points that look wrong.")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier file of --suspects.")
 @o.options(o.split_option, o.stack_option, o.label_options, o.reading_options, o.json_option)
 @o.verbosity
 def command(inputs: tuple[str, ...], **values: Any) -> None:
     """Find problems of IMAGE, its masks, and POINTS.
 
-    Exit code 1 means that a problem would stop `map`. Without --split, scenes of split test are
-    left out.
+    Exit code 1: a problem would stop `map`. Splits left out are only compared with the rest.
     """
     o.start_talking(values)
+    from landvisor.files import check_output
     from landvisor.geo.describe import find_kind
-    from landvisor.labels.check import check_inputs
+    from landvisor.labels.check import check_inputs, write_suspects
 
     labelled = find_kind(inputs[-1]) == "points"
     images, points = (inputs[:-1], inputs[-1]) if labelled else (inputs, None)
-    if not images:
-        raise click.UsageError("points are checked on their imagery; name the image first")
+    if not images or (values["suspects"] and not labelled):
+        raise click.UsageError("points are checked on their imagery; name both, the image first")
+    if values["suspects"]:
+        check_output(values["suspects"], overwrite=values["overwrite"], kind="file")
+    elif values["overwrite"]:
+        raise click.UsageError("--overwrite goes with --suspects")
     collection = o.find_collection(images, stack=values["stack"])
     used = collection.for_learning(values["split"], None)
-    if len(used) < len(collection):
+    names = {item.name for item in used.items}
+    others = [item for item in collection.items if item.name not in names]
+    if others:
         click.echo(f"{len(used)} of {len(collection)} scenes are checked (--split)", err=True)
     checked = check_inputs(
-        used,
-        points,
-        options=o.make_options({**values, "quiet": True}),  # there is no progress to show
-        background=values["background"],
-    )
+        used, points, options=o.make_options({**values, "quiet": True}),  # without progress
+        background=values["background"], distance=values["distance"], held_out=others,
+    )  # fmt: skip
     findings = [*checked.findings, *_check_folds(checked)]
-    if values["as_json"]:
-        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
-    else:
-        click.echo("\n".join(f"{f.level:8}{f.text}" for f in findings))
+    lines = "\n".join(f"{f.level:8}{f.text}" for f in findings)
+    click.echo(json.dumps([asdict(f) for f in findings], indent=2) if values["as_json"] else lines)
+    if values["suspects"]:
+        write_suspects(checked, values["suspects"], overwrite=values["overwrite"])
     sys.exit(any(finding.level == "problem" for finding in findings))
 
 
-def _check_folds(checked: Checked) -> list[Finding]:
+def _check_folds(checked: Checked, folds: int = 5) -> list[Finding]:
     """Check that spatial folds can be made; only here do labels and accuracy meet."""
     from landvisor.accuracy.folds import assign_folds
     from landvisor.errors import AssessmentError
-    from landvisor.labels.check import Finding, check_units
+    from landvisor.labels.check import check_units
+    from landvisor.labels.findings import Finding
 
     places, legend = checked.places, checked.legend
     if places is None or legend is None or not len(places):
         return []
+    shapes, groups = [scene.shape for scene in checked.scenes], checked.groups
     try:
-        split = assign_folds(
-            places,
-            shapes=[scene.shape for scene in checked.scenes],
-            folds=FOLDS,
-            seed=0,
-            scene_groups=checked.groups,
-        )
+        split = assign_folds(places, shapes=shapes, folds=folds, seed=0, scene_groups=groups)
     except AssessmentError as error:
         return [Finding("problem", f"{error} (--folds 0 states no accuracy)")]
     return check_units(places.label, split.block, legend)

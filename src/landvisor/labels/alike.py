@@ -22,7 +22,7 @@ Thumbnails = NDArray[np.float32]
 
 
 def make_thumbnails(looks: Sequence[Look]) -> Thumbnails:
-    """Reduce images to what tells them apart: fine structure, whatever brightness and contrast.
+    """Reduce images to what tells them apart: fine structure, whatever their brightness.
 
     Args:
         looks: Of images with one number of bands.

@@ -123,7 +123,7 @@ def clean_collection(
 
 
 def write_cleaned(cleaned: Cleaned, out: Path | str, *, overwrite: bool = False) -> None:
-    """Write `collection.csv`, `legend.toml` and `removed.csv` to a folder; images stay in place.
+    """Write the collection, its legend and `removed.csv` to a folder; images stay in place.
 
     Raises:
         CollectionError: If a file of the collection lies in the folder, which would replace it.

@@ -1,4 +1,4 @@
-"""Which images of a collection do not belong: a registry of detectors, each with its measure.
+"""Which images of a collection do not belong: detectors by name, each with its measure.
 
 A detector looks at images that hold data, all with one number of bands, and does not depend on
 their order.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landvisor.errors import LandvisorError
+from landvisor.errors import LandvisorError, SceneError
 from landvisor.geo.collection import Item
 from landvisor.geo.legend import UNLABELLED, Legend
 from landvisor.geo.rasters import Reading
@@ -21,6 +22,7 @@ from landvisor.parallel import map_ordered
 SIZE = 64
 _WHOLE = 2048 * 2048  # pixels of a scene that is read whole; of a larger one a part tells enough
 _PARTS, _PART = 16, 64
+_TAIL = 1024  # bytes; some writers append a little after the last chunk of a PNG
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +61,16 @@ class Look:
     place: str | None = None
 
     @property
+    def flat(self) -> NDArray[np.bool_]:
+        """Tell which bands have one value only; none of them without data."""
+        if not self.seen.any():
+            return np.zeros(len(self.mean), dtype=bool)
+        level = np.ptp(self.mean[:, self.seen], axis=1) == 0
+        return np.asarray(level & (self.deviation[:, self.seen] == 0).all(axis=1))
+
+    @property
     def constant(self) -> bool:
-        """Tell whether there is nothing to compare: no data, or one value in every band."""
+        """Tell whether there is nothing to compare: no data, or the same in every cell."""
         cells = self.mean[:, self.seen]
         return not cells.size or bool((np.ptp(cells, axis=1) == 0).all())
 
@@ -105,8 +115,9 @@ def look_at(scene: Scene, mask: MaskLook | None = None) -> Look:
     """Sum up a scene in 64 x 64 cells; of a large one, 16 x 16 windows are read.
 
     Raises:
-        SceneError: If the file is damaged there.
+        SceneError: If the file is truncated, or damaged where it is read.
     """
+    _refuse_truncated(scene.path)
     data, valid = _read_parts(scene)
     rows, cols = (np.arange(SIZE) * side // SIZE for side in valid.shape)
     count = _sum_cells(valid.astype(np.float32), rows, cols)
@@ -143,6 +154,16 @@ def _count_corners(labels: NDArray[np.int32]) -> int:
     straight = ((a == b) & (c == d)) | ((a == c) & (b == d))
     labelled = (a != UNLABELLED) & (b != UNLABELLED) & (c != UNLABELLED) & (d != UNLABELLED)
     return int((labelled & ~straight).sum())
+
+
+def _refuse_truncated(path: Path | None) -> None:
+    """Refuse a PNG without its last chunk: GDAL fills up what is missing and says nothing."""
+    if path is None or path.suffix.lower() != ".png" or not path.is_file():
+        return
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - _TAIL))
+        if b"IEND" not in stream.read():
+            raise SceneError(f"{str(path)!r} is truncated; copy it again from its source")
 
 
 def _read_parts(scene: Scene) -> Pixels:
