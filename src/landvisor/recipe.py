@@ -86,9 +86,9 @@ class GrowSpec(Spec):
     """With `superpixel`: pixels of a segment, about."""
     compactness: Positive = 2.0
     """With `superpixel`: robust deviations that count as much as a segment's width."""
-    beta: Positive = 100.0
+    beta: Positive = 50.0
     """With `walker`: how much the square of a difference, in robust deviations, bars the way."""
-    threshold: Annotated[float, Field(gt=0, le=1)] = 0.6
+    threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
     """With `walker`: least probability; a lone place has one half at `radius` on flat ground."""
     weight: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Confidence of a grown pixel beside that of its place."""

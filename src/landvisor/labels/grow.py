@@ -55,8 +55,9 @@ def grow_places(
     another that contests that pixel lies up to a radius further and grows as far again. With
     `region` the result does not depend on `block`; with `walker` it does in the last digits of
     the probability, with `superpixel` where segments meet a block's edge. Memory for each worker,
-    in bytes per pixel of a block and its surroundings: twice the data, 8 per band, 40 for `region`
-    (`bank`: 72 more per band), 60 for `superpixel`, and up to 250 + 16 per class for `walker`.
+    measured in bytes per pixel of a block and its surroundings: 12 per band and 40 for `region`
+    (76 per band with `bank`), 16 per band and 20 for `superpixel`, up to 12 per band, 250 and 14
+    per class in the block for `walker`.
 
     Args:
         places: All on this scene.

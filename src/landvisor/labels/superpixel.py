@@ -32,7 +32,7 @@ def grow_superpixels(block: Block, spec: GrowSpec) -> Grown:
     held = segments[tuple(block.points.T)]
     count = np.bincount(held, minlength=segments.max() + 1)
     agreed = _agree(held, block.label, len(count))
-    rows, cols = np.nonzero(agreed[segments] & block.valid)
+    rows, cols = np.nonzero(agreed[segments])
     here = segments[rows, cols]
     point = np.full(segments.shape, NOBODY, dtype=np.int64)
     point[rows, cols] = find_nearest(block, np.column_stack([rows, cols]), group=held, of=here)
@@ -52,9 +52,10 @@ def cut_segments(
             distance between neighbouring segments.
 
     Returns:
-        Numbers `[row, col]` from 0.
+        Numbers `[row, col]` from 1; 0 where not valid.
     """
-    from skimage.segmentation import slic  # slow to import
+    from skimage.measure import label  # slow to import, both
+    from skimage.segmentation import slic
 
     spread = float(np.ptp(image)) or 1.0
     apart = np.where(valid, 0, _NO_DATA_APART * spread).astype(np.float32)[None]
@@ -67,7 +68,9 @@ def cut_segments(
         convert2lab=False,
         start_label=0,
     )
-    return np.asarray(segments, dtype=np.int64)
+    # Narrow no-data may hang on to a segment, and hold its parts together.
+    parts = label(np.where(valid, segments + 1, 0), connectivity=1)
+    return np.asarray(parts, dtype=np.int64)
 
 
 def _agree(held: NDArray[np.int64], label: NDArray[np.int64], count: int) -> NDArray[np.bool_]:

@@ -12,7 +12,8 @@ from landvisor.labels.growth import NOBODY, Block, Grown, find_nearest
 from landvisor.recipe import GrowSpec
 
 _NODE_RADIUS = 0.2  # a lattice node acts as a disc of this radius: Peaceman (1978), eq. 16
-_STEPS_PER_RADIUS = 2.0
+_STEPS_PER_RADIUS = 2.0  # lengths over which chances fall by e, on flat ground
+_DOMAIN_RADII = 2  # beyond, walks that come back to the radius are too few to matter
 _PRECISION = 1e-6
 
 
@@ -26,7 +27,7 @@ def grow_walker(block: Block, spec: GrowSpec) -> Grown:
     probability.
 
     Args:
-        block: Pixels farther than `radius` from all points take no part.
+        block: Pixels farther than two radii from all points take no part.
         spec: `radius`, `beta` (per squared robust deviation, mean over bands), `threshold`.
 
     References:
@@ -37,7 +38,7 @@ def grow_walker(block: Block, spec: GrowSpec) -> Grown:
         (1978), Interpretation of well-block pressures in numerical reservoir simulation, eq. 16,
         doi:10.2118/6893-PA.
     """
-    domain = _near_points(block, spec.radius)
+    domain = _near_points(block, _DOMAIN_RADII * spec.radius)
     decay = _STEPS_PER_RADIUS / spec.radius
     classes, chance = walk(
         block.image, domain, points=block.points, label=block.label, beta=spec.beta, leak=decay**2
