@@ -14,7 +14,7 @@ _MOST = 8  # more threads than this wait for the disk and for each other
 
 
 def count_workers(workers: int | None = None) -> int:
-    """Return the number of threads to use: the one given, else as many as there are processors.
+    """Return how many threads to use: as many as asked for, else one per processor.
 
     Args:
         workers: At least 1; None takes the processors that this process may use, at most 8.

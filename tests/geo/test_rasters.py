@@ -1,6 +1,7 @@
 """Scenes open from any raster or picture, with the no-data that the file declares."""
 
 import pickle
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,6 +12,7 @@ from affine import Affine
 from rasterio.enums import ColorInterp
 
 from landvisor.errors import SceneError
+from landvisor.geo import rasters
 from landvisor.geo.rasters import Reading, open_bands, open_scene
 from landvisor.geo.tiling import Window, cover
 
@@ -264,3 +266,13 @@ def test_a_palette_is_read_as_codes_and_noted(make_tif):
     scene = open_scene(path)
     assert (scene.read().data == codes).all()
     assert "codes of a palette" in scene.notes[0]
+
+
+def test_thousands_of_scenes_keep_few_files_open(make_tif, monkeypatch):
+    monkeypatch.setattr(rasters, "_MOST_OPEN", 3)
+    monkeypatch.setattr(rasters, "_THREAD", threading.local())
+    images = [np.full((1, 3, 4), value, np.uint8) for value in range(8)]
+    scenes = [open_scene(make_tif(f"{i}.tif", image)) for i, image in enumerate(images)]
+    for _ in range(2):
+        assert [int(scene.read().data.max()) for scene in scenes] == list(range(8))
+        assert sum(len(vars(scene.source.handles._local)) for scene in scenes) == 3

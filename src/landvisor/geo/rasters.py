@@ -6,10 +6,12 @@ import os
 import re
 import threading
 import warnings
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import rasterio
@@ -136,11 +138,16 @@ class Layout:
         return not self.mask_band and all(value is None for value in named)
 
 
+_THREAD = threading.local()
+_MOST_OPEN = 64  # per thread; with eight of them half of the 1,024 files that Linux allows
+
+
 class Handles:
     """Open datasets, one per file, thread and process: GDAL's must not be shared.
 
     A fork would share the file position with its parent, so the process counts too; a copy that
-    is sent elsewhere starts empty.
+    is sent elsewhere starts empty. A thread closes what it opened first where thousands of scenes
+    would else exhaust the files that a process may have open.
     """
 
     def __init__(self) -> None:
@@ -156,7 +163,17 @@ class Handles:
         key = f"{os.getpid()} {path}"
         if key not in known:
             known[key] = _open(path)
+            self._make_room(key)
         return known[key]
+
+    def _make_room(self, key: str) -> None:
+        opened: deque[tuple[ref[Handles], str]] = _THREAD.__dict__.setdefault("opened", deque())
+        opened.append((ref(self), key))
+        if len(opened) > _MOST_OPEN:
+            owner, first = opened.popleft()
+            handles = owner()
+            if handles is not None:
+                handles._local.__dict__.pop(first, None)
 
     def __reduce__(self) -> tuple[type[Handles], tuple[()]]:
         return Handles, ()

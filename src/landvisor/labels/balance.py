@@ -103,7 +103,7 @@ def prior_factors(
     area: NDArray[np.float64],
     weights: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Say by what to multiply class probabilities, so that shares of area replace those of points.
+    """Find what turns probabilities learned from points into those of shares of area.
 
     Points are drawn without regard to area, so a learner takes their shares for those of the
     classes. Its probabilities times these factors, normalised again, are what it would have said
