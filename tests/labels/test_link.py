@@ -126,10 +126,10 @@ def alike(scene, pixel, low, high, spec):
 
 
 def nearest(places, pixel):
-    """Return the nearest place, or None where two classes are as near."""
+    """List the nearest places; none where two classes are as near."""
     far = ((places.coords - np.array(pixel)) ** 2).sum(axis=1)
     level = np.flatnonzero(far == far.min())
-    return None if len(np.unique(places.label[level])) > 1 else level[0]
+    return [] if len(np.unique(places.label[level])) > 1 else level.tolist()
 
 
 def colours_at(scene, places, members):
@@ -147,22 +147,22 @@ def groups_of(count, links):
 
 def plain_area(places, scene, spec, links, hulls, pixel):
     """Return the classes that discs or hulls give a pixel."""
-    own = nearest(places, pixel)
-    if own is None or spec.area == "segment":
-        return set()
+    owners = nearest(places, pixel)
+    label = set(places.label[owners].tolist())
     if spec.area == "disk":
-        near = np.linalg.norm(places.coords[own] - pixel) <= spec.radius
-        linked = any(own in pair for pair in links)
-        colours = colours_at(scene, places, [own])
-        hit = near and linked and alike(scene, pixel, *colours, spec)
-        return {places.label[own]} if hit else set()
+        return label if any(
+            np.linalg.norm(places.coords[own] - pixel) <= spec.radius
+            and any(own in pair for pair in links)
+            and alike(scene, pixel, *colours_at(scene, places, [own]), spec)
+            for own in owners
+        ) else set()  # fmt: skip
     for members, hull in hulls:
         if (
-            places.label[own] == places.label[members[0]]
+            label == {places.label[members[0]]}
             and hull.covers(shapely.Point(pixel))
             and alike(scene, pixel, *colours_at(scene, places, members), spec)
         ):
-            return {places.label[own]}
+            return label
     return set()
 
 

@@ -98,7 +98,7 @@ def link_places(
 
     - `segment`: nothing more.
     - `disk`: pixels within `spec.radius` of linked places, each given to the nearest place of
-      any class, whose colours it shares within the tolerance.
+      any class (of several of one class, to any) whose colours it shares within the tolerance.
     - `hull`: pixels in the convex hull of places that links connect, given to the nearest place
       where it has their class, if the colours lie within the tolerance of the group's range. A
       hull that holds a place of another class is not used.
@@ -230,7 +230,7 @@ def _prepare_area(
     group = group_places(len(sites.label), first, second)
     tree = cKDTree(sites.coords)
     hulls = find_hulls(sites, group)
-    inside = partial(claim_hulls, hulls=hulls, tree=tree, label=sites.label)
+    inside = partial(claim_hulls, sites=sites, hulls=hulls, tree=tree)
     return partial(_claim_alike, work, _measure_ranges(work, group), inside)
 
 

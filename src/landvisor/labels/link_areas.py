@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from landvisor.geo.tiling import Window
-from landvisor.labels.link_lines import Sites
+from landvisor.labels.link_lines import CLASH, FREE, Sites
 
 _EDGE = 1e-9  # pixels: what lies on the edge of a hull belongs to it, whatever rounding did
 _CORNERS = 3
@@ -57,7 +57,8 @@ def claim_discs(
 ) -> Claims:
     """Give the pixels within a radius of linked places to the nearest place.
 
-    Pixels whose nearest place is not linked, or that are as near to two classes, are left out.
+    Pixels whose nearest place is not linked, or that are as near to two classes, are left out;
+    those that are as near to several places of one class are claimed for each that is linked.
 
     Args:
         window: Pixels to share out.
@@ -70,28 +71,24 @@ def claim_discs(
     near = ((sites.coords >= first - radius) & (sites.coords <= last + radius)).all(axis=1)
     if not (near & linked).any():
         return NO_CLAIMS
-    place = _share_discs(sites, np.flatnonzero(near), first, window.shape, radius)
-    rows, cols = np.nonzero(place >= 0)
-    owner = place[rows, cols]
-    kept = linked[owner]
-    pixels = np.column_stack([rows, cols])[kept] + first
-    return Claims(pixels, owner[kept], owner[kept])
+    pixels, place = _share_discs(sites, np.flatnonzero(near), linked, first, window.shape, radius)
+    return Claims(pixels, place, place)
 
 
-def claim_hulls(window: Window, *, hulls: Hulls, tree: cKDTree, label: NDArray[np.int64]) -> Claims:
+def claim_hulls(window: Window, *, sites: Sites, hulls: Hulls, tree: cKDTree) -> Claims:
     """Give the pixels in hulls to the nearest place where it has the hull's class.
 
     Args:
         window: Pixels to share out.
+        sites: All places.
         hulls: From `find_hulls`.
-        tree: All places.
-        label: `[n]`: their classes.
+        tree: The coordinates of all places.
     """
     if not len(hulls.label):
         return NO_CLAIMS
     pixels, hull = _fill_hulls(hulls, np.array([window.row, window.col]), window.shape)
-    place = _find_nearest(tree, label, pixels)
-    kept = (place >= 0) & (label[place] == hulls.label[hull])
+    place = _find_nearest(tree, sites, pixels)
+    kept = (place >= 0) & (sites.label[place] == hulls.label[hull])
     return Claims(pixels[kept], place[kept], hulls.group[hull[kept]])
 
 
@@ -125,46 +122,63 @@ def find_hulls(sites: Sites, group: NDArray[np.int64]) -> Hulls:
     return Hulls(corners[np.repeat(kept, sides)], ends, label[kept], many[kept])
 
 
-def _find_nearest(
-    tree: cKDTree, label: NDArray[np.int64], pixels: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Return the nearest place of each pixel, -1 where two classes are as near."""
+def _find_nearest(tree: cKDTree, sites: Sites, pixels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the nearest place of each pixel, the surest of several; -1 between two classes."""
     place = np.full(len(pixels), -1)
     left, asked = np.arange(len(pixels)), 2
     while len(left):
         many = min(asked, tree.n)
         distance, found = tree.query(pixels[left], k=np.arange(1, many + 1))
         level = distance == distance[:, :1]
-        one_class = ((label[found] == label[found[:, :1]]) | ~level).all(axis=1)
-        place[left[one_class]] = np.where(level, found, tree.n).min(axis=1)[one_class]
+        label = sites.label[found]
+        one_class = ((label == label[:, :1]) | ~level).all(axis=1)
+        weight = np.where(level, sites.weight[found], 0)
+        best = np.where(weight == weight.max(axis=1, keepdims=True), found, tree.n).min(axis=1)
         # More places may be as near where all that were asked for are.
-        left = left[one_class & level.all(axis=1)] if many < tree.n else left[:0]
-        place[left] = -1
+        open_ended = level.all(axis=1) & (many < tree.n)
+        settled = one_class & ~open_ended
+        place[left[settled]] = best[settled]
+        left = left[one_class & open_ended]
         asked *= 4
     return place
 
 
 @numba.njit(nogil=True, cache=True)
-def _share_discs(sites, ids, corner, shape, radius):  # type: ignore[no-untyped-def]  # numba's types
-    """Return `[row, col]`: the nearest place; -1 beyond the radius, -2 between classes."""
+def _share_discs(sites, ids, linked, corner, shape, radius):  # type: ignore[no-untyped-def]  # numba's types
+    """List the pixels (row, col) of a window with each linked place that is nearest to them."""
     near = np.full(shape, np.inf)
-    place = np.full(shape, -1, np.int64)
+    label = np.full(shape, FREE, np.int16)
     for own in ids:
-        row, col = sites.coords[own]
-        top, bottom = _cut(row - radius, row + radius, corner[0], shape[0])
-        left, right = _cut(col - radius, col + radius, corner[1], shape[1])
-        for r in range(top, bottom):
-            for c in range(left, right):
-                squared = (r + corner[0] - row) ** 2 + (c + corner[1] - col) ** 2
-                if squared > radius * radius or squared > near[r, c]:
-                    continue
-                level = squared == near[r, c]
-                if level and (place[r, c] == -2 or sites.label[place[r, c]] != sites.label[own]):
-                    place[r, c] = -2
-                elif not level or sites.weight[own] > sites.weight[place[r, c]]:
-                    place[r, c] = own
-                near[r, c] = squared
-    return place
+        for row, col, squared in _list_disc(sites.coords[own], corner, shape, radius):
+            if squared < near[row, col]:
+                near[row, col], label[row, col] = squared, sites.label[own]
+            elif squared == near[row, col] and label[row, col] != sites.label[own]:
+                label[row, col] = CLASH
+    pixels = np.empty((1024, 2), np.int64)
+    place = np.empty(1024, np.int64)
+    used = 0
+    for own in ids[linked[ids]]:
+        for row, col, squared in _list_disc(sites.coords[own], corner, shape, radius):
+            if squared == near[row, col] and label[row, col] != CLASH:
+                if used == len(place):
+                    pixels = np.concatenate((pixels, np.empty_like(pixels)))
+                    place = np.concatenate((place, np.empty_like(place)))
+                pixels[used, 0], pixels[used, 1], place[used] = row, col, own
+                used += 1
+    return pixels[:used] + corner, place[:used]
+
+
+@numba.njit(nogil=True, cache=True)
+def _list_disc(coords, corner, shape, radius):  # type: ignore[no-untyped-def]  # numba's types
+    """Yield the pixels of a window within a radius, and how far they are, squared."""
+    top, bottom = _cut(coords[0] - radius, coords[0] + radius, corner[0], shape[0])
+    left, right = _cut(coords[1] - radius, coords[1] + radius, corner[1], shape[1])
+    for row in range(top, bottom):
+        for col in range(left, right):
+            down, along = row + corner[0] - coords[0], col + corner[1] - coords[1]
+            squared = down * down + along * along
+            if squared <= radius * radius:
+                yield row, col, squared
 
 
 @numba.njit(nogil=True, cache=True)
