@@ -20,7 +20,7 @@ from landvisor.labels.alike import SAME, correlate, find_alike, make_thumbnails,
 from landvisor.labels.looks import Look
 from landvisor.parallel import map_ordered
 
-_FAR = 3.5  # robust deviations; Iglewicz and Hoaglin (1993), p. 12
+_FAR = 3.5  # robust deviations: Iglewicz and Hoaglin (1993), in the NIST e-Handbook 1.3.5.17
 _TO_SIGMA = 1.4826  # standard deviation of a normal distribution over its MAD
 _IQR_OF_NORMAL = 1.349  # and its interquartile range over the standard deviation
 _ALIKE = 0.5
@@ -115,8 +115,8 @@ def detect_mean_pixel(looks: Sequence[Look]) -> Verdict:
     """Find images whose mean differs from the others' in any band.
 
     References:
-        Iglewicz and Hoaglin (1993), How to detect and handle outliers, p. 11: the modified
-        z-score from median and MAD.
+        Iglewicz and Hoaglin (1993), How to detect and handle outliers: the modified z-score from
+        median and MAD, and its limit of 3.5.
     """
     mean = np.stack([_means(look) for look in looks])
     away = np.abs(mean - np.median(mean, axis=0))
