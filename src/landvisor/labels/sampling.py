@@ -260,7 +260,7 @@ def write_sample(sample: Sample, out: Path | str, *, overwrite: bool = False) ->
 
 
 def describe_origin(points: Points) -> tuple[str, ...]:
-    """Say of points what every result drawn from them must repeat: who placed them, and how well.
+    """Say what every result learned from points must repeat: who placed them, how well.
 
     Args:
         points: Any points; only what `sample_to_points` notes in their columns is told.
