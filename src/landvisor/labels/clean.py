@@ -105,7 +105,7 @@ def clean_collection(
         CollectionError: If a detector is unknown, no image can be read, numbers of bands differ,
             or no image would stay.
     """
-    chosen = dict(_find_detector(detector) for detector in detectors)
+    chosen = [_find_detector(detector) for detector in dict.fromkeys(detectors)]
     read = read_looks(collection.items, legend=collection.legend, reading=reading)
     removed, looks = [], []
     for item, found in zip(collection.items, read, strict=True):
@@ -117,9 +117,10 @@ def clean_collection(
         raise CollectionError(f"none of {len(read)} images can be read: {removed[0].reason}")
     _check_bands([look for _, look in looks])
     judged = [(item, look) for item, look in looks if look.seen.any()]
-    for name, detector in chosen.items() if judged else ():
+    for name, detector in chosen if judged else ():
         removed += _apply(name, detector, judged)
-    return _part(collection, removed, tuple(chosen), blank=len(looks) - len(judged))
+    names = tuple(name for name, _ in chosen)
+    return _part(collection, removed, names, blank=len(looks) - len(judged))
 
 
 def write_cleaned(cleaned: Cleaned, out: Path | str, *, overwrite: bool = False) -> None:

@@ -75,7 +75,7 @@ def detect_identical_masks(looks: Sequence[Look]) -> Verdict:
         )
     score = np.full(len(looks), np.nan)
     reasons = ["no other image has this mask"] * len(looks)
-    for members in group_masks(looks):
+    for members in _group_masks(looks):
         score[members] = 1 - _median_alike([looks[i] for i in members])
         mask = looks[members[0]].mask
         assert mask is not None, "a group is made of masks"
@@ -85,15 +85,6 @@ def detect_identical_masks(looks: Sequence[Look]) -> Verdict:
                 f"{mask.corners} corners; median correlation with them {1 - score[i]:.2f}"
             )
     return Verdict(score, 1 - _ALIKE, tuple(reasons))
-
-
-def group_masks(looks: Sequence[Look]) -> list[list[int]]:
-    """List the positions of images that share a drawn mask, each group in order."""
-    found = defaultdict(list)
-    for position, look in enumerate(looks):
-        if look.mask is not None and look.mask.corners >= _DRAWN:
-            found[look.mask.digest].append(position)
-    return [members for members in found.values() if len(members) > 1]
 
 
 def detect_duplicates(looks: Sequence[Look]) -> Verdict:
@@ -185,6 +176,15 @@ def measure_excess(values: Scores) -> Scores:
 def _judge(score: Scores, looks: Sequence[Look], text: str) -> Verdict:
     told = score if len(looks) >= _LEAST else np.full(len(looks), np.nan)
     return Verdict(told, _FAR, tuple(text.format(value) for value in told))
+
+
+def _group_masks(looks: Sequence[Look]) -> list[list[int]]:
+    """List the positions of images that share a drawn mask, each group in order."""
+    found = defaultdict(list)
+    for position, look in enumerate(looks):
+        if look.mask is not None and look.mask.corners >= _DRAWN:
+            found[look.mask.digest].append(position)
+    return [members for members in found.values() if len(members) > 1]
 
 
 def _median_alike(looks: Sequence[Look]) -> Scores:
