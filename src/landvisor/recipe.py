@@ -75,7 +75,7 @@ class GrowSpec(Spec):
     method: Literal["none", "superpixel", "walker", "region"] = "none"
     """Segments that hold a place, a random walker from the places, or growth over like pixels."""
     features: Literal["raw", "bank"] = "raw"
-    """With `region`: what is compared, the bands or the filter bank."""
+    """With `region`: bands, or the filter bank, for which half the tolerance is about as pure."""
     radius: Positive = 12.0
     """How far from its place a label may grow, in pixels."""
     max_pixels: Count = 400
@@ -86,7 +86,7 @@ class GrowSpec(Spec):
     """With `superpixel`: pixels of a segment, about."""
     compactness: Positive = 2.0
     """With `superpixel`: robust deviations that count as much as a segment's width."""
-    beta: Positive = 50.0
+    beta: Positive = 100.0
     """With `walker`: how much the square of a difference, in robust deviations, bars the way."""
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
     """With `walker`: least probability; a lone place has one half at `radius` on flat ground."""

@@ -243,8 +243,10 @@ def test_a_method_may_be_any_function():
         None,
         Grown(np.zeros((2, 2), dtype=int), np.zeros((2, 2))),
         Grown(np.full((9, 9), 5), np.ones((9, 9))),
+        Grown(np.full((9, 9), -2), np.ones((9, 9))),
+        Grown(np.zeros((9, 9)), np.ones((9, 9))),
     ],
 )
 def test_a_method_that_returns_something_else_is_refused(returned):
-    with pytest.raises(ModelError, match="need a Grown with arrays"):
+    with pytest.raises(ModelError, match="need a Grown of"):
         grow(np.zeros((1, 9, 9)), [[4, 4]], [3], method_=lambda block, spec: returned)

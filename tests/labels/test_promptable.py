@@ -1,5 +1,7 @@
 """A segmenter of the caller's grows labels within the same limits as any method."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -60,6 +62,23 @@ def test_a_segmenter_gets_the_native_image_and_few_points_at_a_time():
     assert all(image is seen[0][0] for image, _ in seen)
     assert seen[0][0].dtype == np.int16
     assert np.concatenate([points for _, points in seen]).tolist() == points.tolist()
+
+
+def test_a_segmenter_is_called_by_one_thread_at_a_time():
+    inside, most = [], []
+
+    def slow(image, points):
+        inside.append(points)
+        most.append(len(inside))
+        time.sleep(0.01)
+        inside.pop()
+        return squares(image, points)
+
+    scene = scene_from_array(np.zeros((1, 20, 40), dtype=np.uint8))
+    places = make_places(np.argwhere(np.ones((4, 8), dtype=bool)) * 5.0, np.zeros(32, dtype=int))
+    grow_places(places, scene=scene, spec=GrowSpec(radius=1.0), scale=np.ones(1),
+                method=promptable(slow), block=10, workers=4)  # fmt: skip
+    assert most == [1] * 8
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ METHODS: dict[str, Grower] = {
 }
 BLOCK = 1024
 _RADII_AROUND = 3
-_SAMPLE = 512
+_SAMPLE = 128  # pixels a side on which features are measured: quartiles to about one percent
 _QUARTILES_PER_DEVIATION = 1.349
 
 
@@ -99,7 +99,7 @@ def grow_places(
 
 
 class _Seeds(NamedTuple):
-    """Points to grow from, in row-major order: one for each class of a pixel, its heaviest place.
+    """Points in row-major order: for each class of a pixel, its heaviest place.
 
     Attributes:
         centres: `[n, 2]`: (row, col) of whole pixels.
@@ -203,7 +203,7 @@ def _measure_features(features: NDArray[np.floating], scene: Scene, grower: Grow
             f"features were given, but method {name!r} compares the bands alone; "
             "use 'region' or leave them out"
         )
-    rows, cols = (max(size // _SAMPLE, 1) for size in scene.shape)
+    rows, cols = (ceil(size / _SAMPLE) for size in scene.shape)
     sample = features[:, ::rows, ::cols].reshape(len(features), -1).astype(np.float64)
     sample = sample[:, np.isfinite(sample).all(axis=0)]
     if not sample.shape[1]:
@@ -217,9 +217,15 @@ def _measure_features(features: NDArray[np.floating], scene: Scene, grower: Grow
 def _check_grown(grown: Grown, block: Block) -> Grown:
     """Refuse what a caller's method returns if it does not fit its block."""
     shapes = [getattr(grown, name, np.empty(0)).shape for name in Grown._fields]
-    if shapes != [block.valid.shape] * len(shapes) or (grown.point >= len(block.points)).any():
+    fits = (
+        shapes == [block.valid.shape] * len(shapes)
+        and grown.point.dtype.kind == "i"
+        and grown.point.min() >= NOBODY
+        and grown.point.max() < len(block.points)
+    )
+    if not fits:
         raise ModelError(
             f"the method of growing returned {type(grown).__name__} of shapes {shapes}; need a "
-            f"Grown with arrays of {block.valid.shape} and positions below {len(block.points)}"
+            f"Grown of {block.valid.shape} with integers from -1 to {len(block.points) - 1}"
         )
     return grown

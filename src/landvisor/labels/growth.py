@@ -1,4 +1,4 @@
-"""What a method of growing looks at, and what it says: one block of a scene, its points, claims."""
+"""What a method of growing gets, a block of a scene with its points, and what it says."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Growing by a segmenter that takes points as prompts, such as SAM, which the caller brings."""
+"""Growing by a segmenter of the caller that takes points as prompts, such as SAM."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from landvisor.recipe import GrowSpec
 
 Segmenter = Callable[[NDArray[Any], NDArray[np.int64]], NDArray[np.bool_]]
 """`(image, points) -> masks`: image `[band, row, col]` in native units and dtype, points `[n, 2]`
-as (row, col), masks `[n, row, col]` boolean, one for each point. The image of all calls for one
-block is the same object, so that a segmenter can keep what it has computed for it."""
+as (row, col), masks `[n, row, col]` boolean, one for each point. Calls for one block follow each
+other with the same object as image, so that a segmenter can keep what it has computed for it."""
 
 _BATCH = 64
 
@@ -25,7 +26,7 @@ def promptable(segmenter: Segmenter) -> Grower:
 
     Each point is one prompt; at most 64 go into one call, which bounds the memory of the masks.
     Where masks of two classes overlap, pixels stay unlabelled; among points of one class the
-    nearest counts. The confidence is 1.
+    nearest counts. The confidence is 1. The segmenter is called by one thread at a time.
 
     Args:
         segmenter: Any callable `(image, points) -> masks`; no-data pixels hold their file's value.
@@ -33,18 +34,24 @@ def promptable(segmenter: Segmenter) -> Grower:
     Raises:
         ModelError: While growing, if what it returns are not boolean masks, one for each point.
     """
+    lock = Lock()
 
     def grow(block: Block, spec: GrowSpec) -> Grown:  # noqa: ARG001 a segmenter has no options
-        point = np.full(block.valid.shape, NOBODY, dtype=np.int64)
-        contested = np.zeros(block.valid.shape, dtype=bool)
-        for first in range(0, len(block.points), _BATCH):
-            masks = _ask(segmenter, block, slice(first, first + _BATCH))
-            for index, mask in enumerate(masks, start=first):
-                _claim(block, point, contested, index=index, mask=mask)
-        point[contested] = NOBODY
-        return Grown(point, np.ones(point.shape, dtype=np.float32))
+        with lock:
+            return _grow(segmenter, block)
 
     return grow
+
+
+def _grow(segmenter: Segmenter, block: Block) -> Grown:
+    point = np.full(block.valid.shape, NOBODY, dtype=np.int64)
+    contested = np.zeros(block.valid.shape, dtype=bool)
+    for first in range(0, len(block.points), _BATCH):
+        masks = _ask(segmenter, block, slice(first, first + _BATCH))
+        for index, mask in enumerate(masks, start=first):
+            _claim(block, point, contested, index=index, mask=mask)
+    point[contested] = NOBODY
+    return Grown(point, np.ones(point.shape, dtype=np.float32))
 
 
 def _ask(segmenter: Segmenter, block: Block, part: slice) -> NDArray[np.bool_]:

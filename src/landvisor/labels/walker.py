@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 from scipy.sparse import csr_array, diags_array
 from scipy.sparse.linalg import cg
 from scipy.special import k0
@@ -11,14 +12,15 @@ from scipy.special import k0
 from landvisor.labels.growth import NOBODY, Block, Grown, find_nearest
 from landvisor.recipe import GrowSpec
 
-_NODE_RADIUS = 0.2  # a lattice node acts as a disc of this radius: Peaceman (1978), eq. 16
-_STEPS_PER_RADIUS = 2.0  # lengths over which chances fall by e, on flat ground
+_NODE_RADIUS = 0.2  # a lattice node acts as a disc of this radius: Peaceman (1978)
+_LENGTHS_PER_RADIUS = 2.0  # over one length, chances on flat ground fall by about e
 _DOMAIN_RADII = 2  # beyond, walks that come back to the radius are too few to matter
+_LEAST_WEIGHT = 1e-10  # keeps the graph connected, as in scikit-image
 _PRECISION = 1e-6
 
 
 def grow_walker(block: Block, spec: GrowSpec) -> Grown:
-    """Give each pixel the class whose points a random walk from it meets, if it meets any in time.
+    """Give each pixel the class whose points a random walk from it meets before it is lost.
 
     A walk prefers like neighbours and may be lost at every pixel. The probability of a class is
     set against those of the others and against none: none weighs as much as a lone point does at
@@ -31,15 +33,15 @@ def grow_walker(block: Block, spec: GrowSpec) -> Grown:
         spec: `radius`, `beta` (per squared robust deviation, mean over bands), `threshold`.
 
     References:
-        Grady (2006), Random walks for image segmentation, eq. 1 and 10,
-        doi:10.1109/TPAMI.2006.233. Departure: each pixel leaks to a ground, as in eq. 13 of Grady
-        (2005), Multilabel random walker image segmentation using prior models,
-        doi:10.1109/CVPR.2005.239, with equal priors; without it a lone point takes all. Peaceman
-        (1978), Interpretation of well-block pressures in numerical reservoir simulation, eq. 16,
-        doi:10.2118/6893-PA.
+        Grady (2006), Random walks for image segmentation, section 3, doi:10.1109/TPAMI.2006.233.
+        Departure: each pixel leaks to a ground, much as to the nodes of Grady (2005), Multilabel
+        random walker image segmentation using prior models, doi:10.1109/CVPR.2005.239; without it
+        a lone point takes all. On flat ground the chance then falls as the Bessel function K0 of
+        the distance in lengths. Peaceman (1978), Interpretation of well-block pressures in
+        numerical reservoir simulation, doi:10.2118/6893-PA, gives the radius of a node.
     """
     domain = _near_points(block, _DOMAIN_RADII * spec.radius)
-    decay = _STEPS_PER_RADIUS / spec.radius
+    decay = _LENGTHS_PER_RADIUS / spec.radius
     classes, chance = walk(
         block.image, domain, points=block.points, label=block.label, beta=spec.beta, leak=decay**2
     )
@@ -122,13 +124,8 @@ def _weigh_edges(
     return csr_array(there + there.T)
 
 
-_LEAST_WEIGHT = 1e-10  # keeps the graph connected, as in scikit-image
-
-
 def _near_points(block: Block, radius: float) -> NDArray[np.bool_]:
     """Tell which valid pixels lie within `radius` of a point."""
-    from scipy.ndimage import distance_transform_edt
-
     away = np.ones(block.valid.shape, dtype=bool)
     away[tuple(block.points.T)] = False
     return np.asarray((distance_transform_edt(away) <= radius) & block.valid)
