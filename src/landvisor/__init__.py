@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from landvisor.geo.points import Points, read_points
     from landvisor.geo.rasters import open_scene
     from landvisor.geo.scene import Scene
+    from landvisor.labels.make import grow_points, link_points
     from landvisor.labels.sampling import simulate_points
     from landvisor.learn.model import Model
     from landvisor.learn.model_file import load_model, save_model
@@ -32,6 +33,8 @@ _HOMES = {
     "Scene": "geo.scene",
     "assess": "workflow",
     "fit": "workflow",
+    "grow_points": "labels.make",
+    "link_points": "labels.make",
     "load_model": "learn.model_file",
     "map": "workflow",
     "open_collection": "geo.collection",
@@ -53,6 +56,8 @@ __all__ = [
     "Scene",
     "assess",
     "fit",
+    "grow_points",
+    "link_points",
     "load_model",
     "map",
     "open_collection",

@@ -97,9 +97,7 @@ def test_low_purity_is_warned_of_and_unknown_purity_said():
     unknown = Purity(tally(before={1: 1}, after={1: 4}, checked={}, right={}), LEGEND, True)
     assert math.isnan(unknown.rate)
     assert unknown.interval is None
-    assert unknown.lines()[-1] == (
-        "purity: unknown, none of the 3 new labels meets 10 points held out"
-    )
+    assert unknown.lines()[-1] == ("purity: unknown, 0 of 10 held-out points lie on new labels")
     nothing = tally(before={1: 1}, after={1: 1}, checked={}, right={})
     assert Purity(nothing, LEGEND, True).lines()[-1] == "purity: nothing new to check"
 

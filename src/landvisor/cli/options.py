@@ -6,6 +6,7 @@ import logging
 import sys
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -73,6 +74,19 @@ label_options = options(
     click.option("--legend", type=click.Path(path_type=Path), help="A legend.toml."),
 )
 
+workers_option = click.option(
+    "--workers", type=click.IntRange(1), help="Threads; the processors' number by default."
+)
+
+making_options = options(
+    click.option("--mask", type=click.Path(path_type=Path),
+                 help="Mask of a single IMAGE: its labels without POINTS, else the truth."),
+    click.option("--holdout", type=click.FloatRange(0, 1), default=0.2, show_default=True,
+                 help="Share of the points that measure purity where no mask does."),
+    click.option("--min-purity", type=click.FloatRange(0, 1), default=0.0,
+                 help="Take back the new labels of classes not shown to reach it."),
+)  # fmt: skip
+
 recipe_options = options(
     click.option("--recipe", type=click.Path(path_type=Path), help="A recipe in TOML."),
     click.option(
@@ -89,6 +103,10 @@ model_options = options(
     click.option(
         "--background", type=click.IntRange(0),
         help="Random negatives per scene, for presence-only points.",
+    ),
+    click.option(
+        "--grown", type=click.Path(path_type=Path),
+        help="What link or grow made, a raster or a folder, to learn from besides the points.",
     ),
 )  # fmt: skip
 
@@ -110,14 +128,19 @@ def start_talking(values: Values) -> None:
     logging.getLogger("landvisor").setLevel(logging.WARNING if values["quiet"] else level)
 
 
-def make_recipe(values: Values) -> Recipe:
-    """Build the recipe: the file, then `--set`, then the options with a name of their own."""
+def make_recipe(values: Values, direct: dict[str, str] = _DIRECT) -> Recipe:
+    """Build the recipe: the file, then `--set`, then the options with a name of their own.
+
+    Args:
+        values: What was given.
+        direct: Recipe path by name of the option.
+    """
     from landvisor.recipe import Recipe, read_recipe  # pydantic is slow to import
 
     recipe = read_recipe(values["recipe"]) if values.get("recipe") else Recipe()
     settings = dict(_parse_setting(text) for text in values.get("settings", ()))
-    direct = {path: values[key] for key, path in _DIRECT.items() if values.get(key) is not None}
-    settled = recipe.with_values({**settings, **direct})
+    named = {path: values[key] for key, path in direct.items() if values.get(key) is not None}
+    settled = recipe.with_values({**settings, **named})
     _check_use(values, settled.net.model)
     return settled
 
@@ -148,6 +171,7 @@ def make_options(values: Values) -> Options:
         class_column=values.get("class_column"),
         crs=values.get("crs"),
         legend=values.get("legend"),
+        grown=values.get("grown"),
         split=values.get("split"),
         val_split=values.get("val_split"),
         overwrite=bool(values.get("overwrite")),
@@ -163,6 +187,35 @@ def find_collection(images: tuple[str, ...], *, stack: bool) -> Collection:
     if stack:
         return band_collection(images)
     return open_collection(images[0] if len(images) == 1 else list(images))
+
+
+def find_labelled(inputs: tuple[str, ...], values: Values) -> tuple[Collection, Path | None]:
+    """Part what a user named into imagery and points, where masks may stand for points.
+
+    `--mask` names the mask of a single image.
+    """
+    from landvisor.geo.describe import find_kind
+
+    pointed = find_kind(inputs[-1]) == "points"
+    images = inputs[:-1] if pointed else inputs
+    if not images:
+        raise click.UsageError("points lie on imagery; name the image first")
+    collection = name_mask(find_collection(images, stack=values["stack"]), values["mask"])
+    return collection, Path(inputs[-1]) if pointed else None
+
+
+def name_mask(collection: Collection, mask: Path | None) -> Collection:
+    """Give a single image its mask, and the legend that lies beside that."""
+    if mask is None:
+        return collection
+    from landvisor.geo.legend import read_legend
+    from landvisor.geo.mask_values import find_legend
+
+    if len(collection) > 1:
+        raise click.UsageError("--mask goes with a single IMAGE; a collection names its own masks")
+    near = find_legend([*mask.absolute().parents[:2]])
+    legend = collection.legend or (read_legend(near) if near else None)
+    return replace(collection, items=(replace(collection.items[0], mask=mask),), legend=legend)
 
 
 def _parse_setting(text: str) -> tuple[str, Any]:

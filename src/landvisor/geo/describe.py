@@ -262,6 +262,7 @@ def _format_row(row: Description) -> str:
     return ", ".join(
         _format_value(part) if name in ("id", "name") else f"{name} {_format_value(part)}"
         for name, part in row.items()
+        if part is not None
     )
 
 

@@ -18,6 +18,7 @@ from landvisor.geo.scene import Scene
 from landvisor.geo.validity import suspect_collar
 from landvisor.labels.background import ValidAt, draw_background
 from landvisor.labels.grown import read_grown
+from landvisor.labels.sampling import describe_origin
 from landvisor.labels.simulate import simulate_places
 from landvisor.options import Options
 from landvisor.recipe import LabelSpec
@@ -97,6 +98,7 @@ def gather(
     how = options or Options()
     scenes = collection.open_scenes(how.reading)
     legend = read_legend(how.legend) if how.legend else collection.legend
+    origin: tuple[str, ...] = ()
     if labels is None:
         located, legend = _from_masks(collection, scenes, legend)
     else:
@@ -105,6 +107,7 @@ def gather(
             locate(points, scenes, max_per_feature=spec.max_per_feature),
             points.legend,
         )
+        origin = describe_origin(points)
         if spec.background:
             located, legend = _add_background(located, scenes, legend, spec.background, seed)
     grown, said_grown = _read_grown(located.train, scenes, legend, how, spec.max_grown)
@@ -112,7 +115,7 @@ def gather(
     said = dict.fromkeys(
         [*(note for scene in scenes for note in scene.notes), *filter(None, hints)]
     )
-    notes = (*said, *located.notes, *said_grown)
+    notes = (*said, *located.notes, *origin, *said_grown)
     return Material(
         scenes=scenes,
         splits=tuple(item.split for item in collection.items),

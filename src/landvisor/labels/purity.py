@@ -124,18 +124,17 @@ class Purity:
         return [*classes, total, self._say()]
 
     def _say(self) -> str:
-        against = f"{self.summary()['reference_labels']:,} points held out"
+        new = int((self.tally.after - self.tally.before).sum())
+        checked, held = int(self.tally.checked.sum()), int(self.tally.held.sum())
+        met = f"{checked:,} of {held:,} held-out points lie on new labels"
         if not self.held_out:
-            against = "the masks"
-        if np.isnan(self.rate):
-            new = int((self.tally.after - self.tally.before).sum())
-            why = f"none of the {new:,} new labels meets {against}"
-            return f"purity: unknown, {why}" if new else "purity: nothing new to check"
+            met = f"{checked:,} of {new:,} new labels have a class in the masks"
+        if not checked:
+            return f"purity: unknown, {met}" if new else "purity: nothing new to check"
         low_high = self.interval
         sure = f" ({100 * low_high[0]:.1f} to {100 * low_high[1]:.1f})" if low_high else ""
-        said = f"purity: {100 * self.rate:.2f} %{sure} of {self.tally.checked.sum():,} new labels"
         warn = "" if self.rate >= WARN_BELOW else f"; WARNING: below {100 * WARN_BELOW:.0f} %"
-        return f"{said} that meet {against}{warn}"
+        return f"purity: {100 * self.rate:.2f} %{sure}, {met}{warn}"
 
 
 def draw_held_out(places: Places, *, share: float, seed: int, name: str) -> NDArray[np.bool_]:

@@ -14,6 +14,7 @@ from landvisor.accuracy.folds import Folds, assign_folds, split_validation
 from landvisor.errors import ModelError
 from landvisor.geo.places import SOURCES, Places
 from landvisor.labels.balance import resolve_area
+from landvisor.labels.enrich import choose_learned
 from landvisor.labels.material import Material
 from landvisor.learn.encoder_weights import find_weights
 from landvisor.learn.encoders import match_bands
@@ -86,10 +87,12 @@ def fit_material(
     if not held.any():
         held = hold_out(places, material, recipe)
         rule = "spatial blocks held out of the training places"
-    model = learner.fit(places.take(~held), places.take(held) if held.any() else None,
-                        seed=recipe.seed)  # fmt: skip
+    learned, notes = choose_learned(material, ~held, recipe)
+    for note in notes:
+        log.info("%s", note)
+    model = learner.fit(learned, places.take(held) if held.any() else None, seed=recipe.seed)
     log.info("%s", describe_validation(model, rule, int(held.sum())))
-    return with_card(model, notes=material.notes, validation={"rule": rule})
+    return with_card(model, notes=(*material.notes, *notes), validation={"rule": rule})
 
 
 def hold_out(places: Places, material: Material, recipe: Recipe) -> np.ndarray[Any, Any]:
@@ -128,10 +131,11 @@ def cross_validate(learner: Learner, material: Material, recipe: Recipe) -> Asse
         inside = split.fold == fold
         log.info("accuracy: fold %d of %d, %d places to learn from, %d to test", fold + 1,
                  recipe.assess.folds, (~inside).sum(), inside.sum())  # fmt: skip
-        outside = places.take(~inside)
-        held = hold_out(outside, material, recipe)
-        val = outside.take(held) if held.any() else None
-        model = learner.fit(outside.take(~held), val, seed=recipe.seed)
+        held = np.zeros(len(places), dtype=bool)
+        held[~inside] = hold_out(places.take(~inside), material, recipe)
+        learned, _ = choose_learned(material, ~inside & ~held, recipe)
+        val = places.take(held) if held.any() else None
+        model = learner.fit(learned, val, seed=recipe.seed)
         predicted[inside] = ids[learner.predict(model, places.take(inside)).argmax(axis=1)]
     scored = places.source <= _OBSERVED
     return assess_places(

@@ -1,0 +1,289 @@
+"""How pure linked and grown labels are, how far they reach, and whether a forest gains by them.
+
+    python benchmarks/grown_labels.py --data ../shared/data --only dunes,roads,mars
+
+Points are drawn from the masks of the train and val splits, so many per class and image. Each
+method labels more pixels from them; these are held against the masks. Then the same forest on
+pixel values learns from the points of the train split alone, and from the points with the labels
+made from them; both are scored on pixels of the val masks, drawn once. The test split is read by
+`--score test` alone, to report what was chosen before. Finished runs are not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from landvisor.accuracy.confusion import count_confusion
+from landvisor.geo.collection import Collection, open_collection
+from landvisor.geo.importing import Splitting, import_collection
+from landvisor.geo.legend import Legend
+from landvisor.geo.locate import Losses
+from landvisor.geo.places import Places, concatenate
+from landvisor.geo.radiometry import measure_radiometry, robust_scale
+from landvisor.geo.rasters import Reading
+from landvisor.geo.scene import ArraySource, Scene
+from landvisor.labels.enrich import choose_learned
+from landvisor.labels.extend import Making, extend_places
+from landvisor.labels.material import Material
+from landvisor.labels.purity import check_against_mask
+from landvisor.labels.simulate import simulate_places
+from landvisor.learn.job import Job
+from landvisor.learn.train import make_learner
+from landvisor.recipe import Recipe
+
+READING = {"dunes": Reading(nodata=0, nodata_tolerance=6)}
+RIM = 4  # pixels beside no-data where the masks of dunes are not to be trusted; see tiles.py
+EVERY = {"mars": 6}  # of 1,876 small images every sixth, so that a run ends within the hour
+NUMBERS = (1, 5, 20, 100)
+LEARNED = (5, 20)  # points per class and image that the forest learns from
+GROWN = 100  # most labels per class and image that the forest learns besides
+SCORED = 5000  # pixels of each scored mask
+
+METHODS: dict[str, dict[str, Any]] = {
+    "link segment": {"link.area": "segment"},
+    "link disk": {"link.area": "disk"},
+    "link hull": {"link.area": "hull"},
+    "link segment, 30 px": {"link.area": "segment", "link.distance": 30.0},
+    "link hull, 30 px": {"link.area": "hull", "link.distance": 30.0},
+    "grow superpixel": {"grow.method": "superpixel"},
+    "grow walker": {"grow.method": "walker"},
+    "grow region": {"grow.method": "region"},
+    "grow region, bank": {"grow.method": "region", "grow.features": "bank"},
+}
+SWEEPS: dict[str, tuple[dict[str, Any], str, tuple[float, ...]]] = {
+    "link segment": ({"link.area": "segment"}, "link.distance", (5.0, 15.0, 30.0, 60.0)),
+    "grow superpixel": ({"grow.method": "superpixel"}, "grow.segment", (10, 25, 60, 150)),
+    "grow walker": ({"grow.method": "walker"}, "grow.threshold", (0.4, 0.6, 0.8, 0.9)),
+    "grow region": ({"grow.method": "region"}, "grow.tolerance", (0.1, 0.2, 0.4, 0.8)),
+    "grow region, bank": (
+        {"grow.method": "region", "grow.features": "bank"}, "grow.tolerance", (0.1, 0.2, 0.4, 0.8),
+    ),
+}  # fmt: skip
+
+
+class Ground(NamedTuple):
+    """Scenes in memory with their true classes and split."""
+
+    scenes: tuple[Scene, ...]
+    truths: tuple[np.ndarray, ...]
+    splits: tuple[str | None, ...]
+    legend: Legend
+
+
+def load(name: str, data: Path, splits: str) -> Ground:
+    """Read the images and masks of some splits whole."""
+    collection = find_collection(name, data).select(splits)
+    items = collection.items[:: EVERY.get(name, 1)]
+    legend = collection.legend
+    assert legend is not None, "the benchmark's collections have legends"
+    scenes, truths = [], []
+    for item in items:
+        scene = item.open(READING.get(name))
+        pixels = scene.read()
+        truth = legend.resolve(item.read_mask(scene))
+        truth[~ndimage.binary_erosion(pixels.valid, iterations=RIM, border_value=1)] = -1
+        source = ArraySource(pixels.data, pixels.valid)
+        scenes.append(Scene(scene.name, scene.grid, scene.bands, scene.dtype, source))
+        truths.append(truth)
+    return Ground(tuple(scenes), tuple(truths), tuple(i.split for i in items), legend)
+
+
+def find_collection(name: str, data: Path) -> Collection:
+    if name != "mars":
+        return open_collection(data / name / "collection.csv")
+    folder = Path(tempfile.gettempdir()) / "landvisor-mars"
+    if not folder.exists():
+        import_collection(
+            [str(data / "mars" / "mars_train.npz")], folder, masks=(),
+            legend=data / "mars" / "legend.toml", splitting=Splitting((), 0.2, 0),
+        )  # fmt: skip
+    return open_collection(folder / "collection.csv")
+
+
+def draw(ground: Ground, n: int, seed: int) -> list[Places]:
+    return [
+        simulate_places(
+            np.where(truth < 0, 255, truth), legend=ground.legend, strategy="per_class", n=n,
+            seed=seed, name=scene.name,
+        )
+        for scene, truth in zip(ground.scenes, ground.truths, strict=True)
+    ]  # fmt: skip
+
+
+def measure_purity(ground: Ground, settings: dict[str, Any], n: int, seed: int) -> dict[str, Any]:
+    """Label more pixels of every scene and count how many of them are right."""
+    recipe = Recipe().with_values(settings)
+    making = Making(link=recipe.link, grow=recipe.grow, seed=seed)
+    scale = robust_scale(measure_radiometry(ground.scenes, seed=0))
+    checked, right, points, truth_pixels = 0, 0, 0, 0
+    started = time.monotonic()
+    for scene, truth, places in zip(
+        ground.scenes, ground.truths, draw(ground, n, seed), strict=True
+    ):
+        pixels, _ = extend_places(places, scene, making, scale=scale)
+        found, true = check_against_mask(pixels, truth)
+        checked, right = checked + int(found.sum()), right + int(true.sum())
+        points, truth_pixels = points + len(places), truth_pixels + int((truth >= 0).sum())
+    return {
+        "points": points, "checked": checked, "right": right, "labelled": truth_pixels,
+        "seconds": round(time.monotonic() - started, 1),
+    }  # fmt: skip
+
+
+def measure_forest(ground: Ground, settings: dict[str, Any], n: int, seed: int) -> dict[str, Any]:
+    """Fit a forest on the train split's points, with or without labels made from them."""
+    values = {"net.model": "forest", "seed": seed, "labels.max_grown": GROWN, **settings}
+    recipe = Recipe().with_values(values)
+    is_train = np.array([split == "train" for split in ground.splits])
+    drawn = draw(ground, n, seed)
+    places = concatenate([_at(p, i) for i, p in enumerate(drawn) if is_train[i]])
+    with tempfile.TemporaryDirectory() as folder:
+        radiometry = measure_radiometry(ground.scenes, seed=0)
+        job = Job(ground.scenes, ground.legend, radiometry, recipe, Path(folder))
+        learner = make_learner(job)
+        material = Material(
+            ground.scenes, ground.splits, tuple(s.name for s in ground.scenes), ground.legend,
+            places, places.take(np.zeros(len(places), dtype=bool)), Losses(), (),
+        )  # fmt: skip
+        learned, _ = choose_learned(material, np.ones(len(places), dtype=bool), recipe)
+        started = time.monotonic()
+        model = learner.fit(learned, None, seed=seed)
+        fitted = time.monotonic() - started
+        scored = draw_scored(ground, ~is_train)
+        predicted = learner.predict(model, scored).argmax(axis=1)
+    ids = np.asarray(ground.legend.ids)
+    confusion = count_confusion(scored.label, ids[predicted], ids=ground.legend.ids)
+    rates = confusion.metrics()
+    return {
+        "points": len(places), "learned": len(learned), "fit_s": round(fitted, 1),
+        **{name: rates[name] for name in ("oa", "mean_iou", "mean_f1")},
+    }  # fmt: skip
+
+
+def draw_scored(ground: Ground, chosen: np.ndarray) -> Places:
+    """Draw pixels of the masks to score on, the same for every run."""
+    parts = []
+    for position in np.flatnonzero(chosen):
+        scene, truth = ground.scenes[position], ground.truths[position]
+        places = simulate_places(
+            np.where(truth < 0, 255, truth), legend=ground.legend, strategy="random", n=SCORED,
+            seed=1_000, name=scene.name,
+        )  # fmt: skip
+        parts.append(_at(places, int(position)))
+    return concatenate(parts)
+
+
+def _at(places: Places, position: int) -> Places:
+    arrays = dict(vars(places))
+    return Places(**{**arrays, "scene": np.full(len(places), position)})
+
+
+def plan(args: argparse.Namespace) -> Iterator[tuple[str, str, str, dict[str, Any], int, int]]:
+    """List the runs as (kind, data, method, settings, points per class and image, seed)."""
+    for data in args.only.split(","):
+        for n in NUMBERS:
+            for seed in range(args.seeds):
+                for method, settings in METHODS.items():
+                    yield "purity", data, method, settings, n, seed
+        for method, (fixed, knob, values) in SWEEPS.items():
+            for value in values:
+                for n in (5, 20):
+                    yield "sweep", data, f"{method}, {value:g}", {**fixed, knob: value}, n, 0
+        for n in LEARNED:
+            for seed in range(args.seeds):
+                for method, settings in {"points alone": {}, **METHODS}.items():
+                    yield "forest", data, method, settings, n, seed
+
+
+def run_all(args: argparse.Namespace) -> list[dict[str, Any]]:
+    results, grounds = [], {}
+    args.out.mkdir(parents=True, exist_ok=True)
+    for kind, data, method, settings, n, seed in plan(args):
+        if kind not in args.kinds.split(","):
+            continue
+        test = "-test" if args.score == "test" else ""
+        stem = f"{kind}-{data}-{method}-{n}-{seed}{test}".replace(" ", "_").replace(",", "")
+        path = args.out / f"{stem}.json"
+        if not path.exists() and not args.tables:
+            splits = "train,test" if args.score == "test" else "train,val"
+            if data not in grounds:
+                grounds = {data: load(data, args.data, splits)}
+            measure = measure_forest if kind == "forest" else measure_purity
+            found = measure(grounds[data], settings, n, seed)
+            named = {"kind": kind, "data": data, "method": method, "n": n, "seed": seed}
+            path.write_text(json.dumps({**named, "settings": settings, **found}))
+            print(path.stem, found, flush=True)
+        if path.exists():
+            results.append(json.loads(path.read_text()))
+    return results
+
+
+def tabulate(results: list[dict[str, Any]], data: str) -> str:
+    """Lay out purity and coverage, and what the forest makes of the labels, in Markdown."""
+    purity = [r for r in results if r["data"] == data and r["kind"] == "purity"]
+    lines = [f"**{data}**", "", "| method | " + " | ".join(f"{n} points" for n in NUMBERS) + " |",
+             "|---|" + "---|" * len(NUMBERS)]  # fmt: skip
+    for method in METHODS:
+        cells = [_purity_cell([r for r in purity if (r["method"], r["n"]) == (method, n)])
+                 for n in NUMBERS]  # fmt: skip
+        lines.append(f"| {method} | {' | '.join(cells)} |")
+    forest = [r for r in results if r["data"] == data and r["kind"] == "forest"]
+    lines += ["", "| forest learns from | " + " | ".join(f"{n} points" for n in LEARNED) + " |",
+              "|---|" + "---|" * len(LEARNED)]  # fmt: skip
+    for method in ("points alone", *METHODS):
+        cells = [_forest_cell(forest, method, n) for n in LEARNED]
+        lines.append(f"| {method} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _purity_cell(runs: list[dict[str, Any]]) -> str:
+    if not runs:
+        return ""
+    checked, right = sum(r["checked"] for r in runs), sum(r["right"] for r in runs)
+    coverage = (checked + sum(r["points"] for r in runs)) / sum(r["labelled"] for r in runs)
+    purity = f"{100 * right / checked:.1f} %" if checked else "nothing new"
+    return f"{purity} · {100 * coverage:.2f} %"
+
+
+def _forest_cell(runs: list[dict[str, Any]], method: str, n: int) -> str:
+    """Mean IoU and spread over seeds, and the gain over the points alone, paired by seed."""
+    mine = {r["seed"]: r["mean_iou"] for r in runs if (r["method"], r["n"]) == (method, n)}
+    base = {r["seed"]: r["mean_iou"] for r in runs if (r["method"], r["n"]) == ("points alone", n)}
+    if not mine:
+        return ""
+    spread = f" ± {statistics.stdev(mine.values()):.3f}" if len(mine) > 1 else ""
+    said = f"{statistics.mean(mine.values()):.3f}{spread}"
+    gains = [mine[s] - base[s] for s in mine if s in base]
+    return said if method == "points alone" or not gains else (
+        f"{said} ({statistics.mean(gains):+.3f}, {sum(g > 0 for g in gains)} of {len(gains)})"
+    )  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--only", default="dunes,roads,mars")
+    parser.add_argument("--kinds", default="purity,sweep,forest")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--score", choices=["val", "test"], default="val")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/out/grown"))
+    parser.add_argument("--tables", action="store_true", help="lay out what has been run")
+    args = parser.parse_args()
+    warnings.filterwarnings("ignore", module="rasterio")
+    results = run_all(args)
+    print("\n\n".join(tabulate(results, data) for data in args.only.split(",")))
+
+
+if __name__ == "__main__":
+    main()
