@@ -1,6 +1,6 @@
 """How pure linked and grown labels are, how far they reach, and whether a forest gains by them.
 
-    python benchmarks/grown_labels.py --data ../shared/data --only dunes,roads,mars
+    python benchmarks/grown_labels.py --data ../shared/data --only dunes,dunes-inner,roads,mars
 
 Points are drawn from the masks of the train and val splits, so many per class and image. Each
 method labels more pixels from them; these are held against the masks. Then the same forest on
@@ -24,33 +24,38 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import ndimage
 
+from landvisor.accuracy.assess import find_borders
 from landvisor.accuracy.confusion import count_confusion
 from landvisor.geo.collection import Collection, open_collection
 from landvisor.geo.importing import Splitting, import_collection
 from landvisor.geo.legend import Legend
-from landvisor.geo.locate import Losses
 from landvisor.geo.places import Places, concatenate
 from landvisor.geo.radiometry import measure_radiometry, robust_scale
 from landvisor.geo.rasters import Reading
 from landvisor.geo.scene import ArraySource, Scene
-from landvisor.labels.enrich import choose_learned
 from landvisor.labels.extend import Making, extend_places
-from landvisor.labels.material import Material
+from landvisor.labels.grown import FIRST_GROWN, thin_pixels
+from landvisor.labels.growth import Block, Grown
+from landvisor.labels.pixels import pixels_to_places
 from landvisor.labels.purity import check_against_mask
 from landvisor.labels.simulate import simulate_places
 from landvisor.learn.job import Job
 from landvisor.learn.train import make_learner
-from landvisor.recipe import Recipe
+from landvisor.recipe import GrowSpec, Recipe
 
 READING = {"dunes": Reading(nodata=0, nodata_tolerance=6)}
+INNER = "-inner"  # the same data without what lies within 2 pixels of a class border
+BORDER = 2
 RIM = 4  # pixels beside no-data where the masks of dunes are not to be trusted; see tiles.py
-EVERY = {"mars": 6}  # of 1,876 small images every sixth, so that a run ends within the hour
+EVERY = {"mars": 6, "dunes": 3}  # every so many images, so that all runs end within an hour
 NUMBERS = (1, 5, 20, 100)
 LEARNED = (5, 20)  # points per class and image that the forest learns from
 GROWN = 100  # most labels per class and image that the forest learns besides
 SCORED = 5000  # pixels of each scored mask
 
 METHODS: dict[str, dict[str, Any]] = {
+    "plain disc, 3 px": {"disc": 3.0},
+    "plain disc, 5 px": {"disc": 5.0},
     "link segment": {"link.area": "segment"},
     "link disk": {"link.area": "disk"},
     "link hull": {"link.area": "hull"},
@@ -59,15 +64,17 @@ METHODS: dict[str, dict[str, Any]] = {
     "grow superpixel": {"grow.method": "superpixel"},
     "grow walker": {"grow.method": "walker"},
     "grow region": {"grow.method": "region"},
-    "grow region, bank": {"grow.method": "region", "grow.features": "bank"},
-}
+    "grow region, bank": {
+        "grow.method": "region", "grow.features": "bank", "grow.tolerance": 0.1,
+    },
+}  # fmt: skip
 SWEEPS: dict[str, tuple[dict[str, Any], str, tuple[float, ...]]] = {
     "link segment": ({"link.area": "segment"}, "link.distance", (5.0, 15.0, 30.0, 60.0)),
     "grow superpixel": ({"grow.method": "superpixel"}, "grow.segment", (10, 25, 60, 150)),
     "grow walker": ({"grow.method": "walker"}, "grow.threshold", (0.4, 0.6, 0.8, 0.9)),
     "grow region": ({"grow.method": "region"}, "grow.tolerance", (0.1, 0.2, 0.4, 0.8)),
     "grow region, bank": (
-        {"grow.method": "region", "grow.features": "bank"}, "grow.tolerance", (0.1, 0.2, 0.4, 0.8),
+        {"grow.method": "region", "grow.features": "bank"}, "grow.tolerance", (0.05, 0.1, 0.2, 0.4),
     ),
 }  # fmt: skip
 
@@ -83,16 +90,19 @@ class Ground(NamedTuple):
 
 def load(name: str, data: Path, splits: str) -> Ground:
     """Read the images and masks of some splits whole."""
-    collection = find_collection(name, data).select(splits)
-    items = collection.items[:: EVERY.get(name, 1)]
+    folder = name.removesuffix(INNER)
+    collection = find_collection(folder, data).select(splits)
+    items = collection.items[:: EVERY.get(folder, 1)]
     legend = collection.legend
     assert legend is not None, "the benchmark's collections have legends"
     scenes, truths = [], []
     for item in items:
-        scene = item.open(READING.get(name))
+        scene = item.open(READING.get(folder))
         pixels = scene.read()
         truth = legend.resolve(item.read_mask(scene))
         truth[~ndimage.binary_erosion(pixels.valid, iterations=RIM, border_value=1)] = -1
+        if name.endswith(INNER):
+            truth[find_borders(truth, BORDER)] = -1
         source = ArraySource(pixels.data, pixels.valid)
         scenes.append(Scene(scene.name, scene.grid, scene.bands, scene.dtype, source))
         truths.append(truth)
@@ -123,8 +133,7 @@ def draw(ground: Ground, n: int, seed: int) -> list[Places]:
 
 def measure_purity(ground: Ground, settings: dict[str, Any], n: int, seed: int) -> dict[str, Any]:
     """Label more pixels of every scene and count how many of them are right."""
-    recipe = Recipe().with_values(settings)
-    making = Making(link=recipe.link, grow=recipe.grow, seed=seed)
+    making = make_making(settings, seed)
     scale = robust_scale(measure_radiometry(ground.scenes, seed=0))
     checked, right, points, truth_pixels = 0, 0, 0, 0
     started = time.monotonic()
@@ -141,10 +150,41 @@ def measure_purity(ground: Ground, settings: dict[str, Any], n: int, seed: int) 
     }  # fmt: skip
 
 
+def make_making(settings: dict[str, Any], seed: int) -> Making:
+    """Turn settings into what labels are made by; a plain disc is what any method must beat."""
+    if "disc" in settings:
+        grow = GrowSpec(method="region", radius=settings["disc"], max_pixels=10_000)
+        return Making(grow=grow, grower=grow_discs, seed=seed)
+    recipe = Recipe().with_values(settings)
+    return Making(link=recipe.link, grow=recipe.grow, seed=seed)
+
+
+def grow_discs(block: Block, spec: GrowSpec) -> Grown:
+    """Give each pixel to its nearest point, whatever it looks like."""
+    empty = np.ones(block.valid.shape, dtype=bool)
+    empty[tuple(block.points.T)] = False
+    near, (rows, cols) = ndimage.distance_transform_edt(empty, return_indices=True)
+    point = np.full(block.valid.shape, -1)
+    point[tuple(block.points.T)] = np.arange(len(block.points))
+    nearest = np.where(near <= spec.radius, point[rows, cols], -1)
+    return Grown(nearest, np.ones(nearest.shape, dtype=np.float32))
+
+
+def make_learned(ground: Ground, places: Places, making: Making) -> Places:
+    """Return the places with labels made from them, a limited number per class and image."""
+    scale = robust_scale(measure_radiometry(ground.scenes, seed=0))
+    parts = [places]
+    for position in np.unique(places.scene).tolist():
+        here = places.on_scene(position)
+        pixels, _ = extend_places(here, ground.scenes[position], making, scale=scale)
+        new = thin_pixels(pixels.take(pixels.source >= FIRST_GROWN), GROWN)
+        parts.append(pixels_to_places(new, here, scene=position))
+    return concatenate(parts)
+
+
 def measure_forest(ground: Ground, settings: dict[str, Any], n: int, seed: int) -> dict[str, Any]:
     """Fit a forest on the train split's points, with or without labels made from them."""
-    values = {"net.model": "forest", "seed": seed, "labels.max_grown": GROWN, **settings}
-    recipe = Recipe().with_values(values)
+    recipe = Recipe().with_values({"net.model": "forest", "seed": seed})
     is_train = np.array([split == "train" for split in ground.splits])
     drawn = draw(ground, n, seed)
     places = concatenate([_at(p, i) for i, p in enumerate(drawn) if is_train[i]])
@@ -152,11 +192,7 @@ def measure_forest(ground: Ground, settings: dict[str, Any], n: int, seed: int) 
         radiometry = measure_radiometry(ground.scenes, seed=0)
         job = Job(ground.scenes, ground.legend, radiometry, recipe, Path(folder))
         learner = make_learner(job)
-        material = Material(
-            ground.scenes, ground.splits, tuple(s.name for s in ground.scenes), ground.legend,
-            places, places.take(np.zeros(len(places), dtype=bool)), Losses(), (),
-        )  # fmt: skip
-        learned, _ = choose_learned(material, np.ones(len(places), dtype=bool), recipe)
+        learned = make_learned(ground, places, make_making(settings, seed)) if settings else places
         started = time.monotonic()
         model = learner.fit(learned, None, seed=seed)
         fitted = time.monotonic() - started
@@ -273,7 +309,7 @@ def _forest_cell(runs: list[dict[str, Any]], method: str, n: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--only", default="dunes,roads,mars")
+    parser.add_argument("--only", default="dunes,dunes-inner,roads,mars")
     parser.add_argument("--kinds", default="purity,sweep,forest")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--score", choices=["val", "test"], default="val")

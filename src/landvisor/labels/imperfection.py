@@ -86,6 +86,6 @@ def _draw_offsets(count: int, radius: float, generator: np.random.Generator) -> 
 
 def _holds_data(coords: NDArray[np.float64], valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
     pixels = np.floor(coords + 0.5).astype(np.int64)
-    inside = ((pixels >= 0) & (pixels < valid.shape)).all(axis=1)
+    inside = np.asarray(((pixels >= 0) & (pixels < valid.shape)).all(axis=1))
     inside[inside] = valid[tuple(pixels[inside].T)]
-    return np.asarray(inside)
+    return inside

@@ -89,7 +89,7 @@ def make_pixels(
 
 
 def pixels_of_places(places: Places, shape: Shape) -> LabelledPixels:
-    """Return the pixels that the places of one scene lie in; the first place of a pixel counts."""
+    """Return the pixels that places of one scene lie in; the first of a pixel counts."""
     pixels = places.pixels()
     _, first = np.unique(pixels[:, 0] * shape[1] + pixels[:, 1], return_index=True)
     kept = places.take(first)

@@ -158,7 +158,7 @@ def draw_held_out(places: Places, *, share: float, seed: int, name: str) -> NDAr
 
 
 def check_against_mask(pixels: LabelledPixels, truth: NDArray[np.int64]) -> tuple[Counts, Counts]:
-    """Count new labels with a true class, and those that have it, by the class they were given.
+    """Count new labels with a true class, and the right ones, by the class they were given.
 
     Args:
         pixels: Labels of one scene, those of places among them, which are not counted.
