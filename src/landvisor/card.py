@@ -45,7 +45,7 @@ class Card(BaseModel):
         input_mean: What the network subtracts per band, in native units.
         input_std: What the network divides by per band, in native units.
         recipe: All choices of the run.
-        training: Places per class and source, scenes, hashes of the inputs.
+        training: Places per class and source, scenes, the history of a network's training.
         validation: What chose the model: size and scores.
         prior_factors: Per active class, what its probability is multiplied by; none changes none.
         notes: Warnings a user must see again, one sentence each.

@@ -116,6 +116,8 @@ def test_the_card_says_what_the_model_needs_and_was_trained_on(tmp_path):
     assert card.input_mean == pytest.approx([0.485 * 255, 0.456 * 255, 0.406 * 255])
     assert card.training["places"] == 40
     assert card.training["epochs"] == 2
+    assert {len(values) for values in card.training["history"].values()} == {2}
+    assert set(card.training["history"]) == {"loss", "mean_iou", "mean_f1", "oa"}
     assert card.validation["n"] == 9
     assert set(card.validation) == {"n", "epoch", "mean_iou", "mean_f1", "oa"}
     json.dumps(card.model_dump(mode="json"), allow_nan=False)
@@ -356,6 +358,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path):
     assert 2 <= len(read_metrics(folder)) < LONG["epochs"]
     resumed = run_child(folder)
     assert same_weights(straight, resumed)
+    assert straight.card.training["history"] == resumed.card.training["history"]
     kept = [
         [{**line, "seconds": 0} for line in read_metrics(tmp_path / name)]
         for name in ("straight", "killed")

@@ -43,7 +43,7 @@ def _describe_card(path: str, card: Card) -> dict[str, Any]:
         "bands": list(card.bands),
         "dtype": card.dtype,
         "classes": [{"id": c.id, "name": c.name} for c in card.legend.active],
-        "training": content["training"],
+        "training": {k: v for k, v in content["training"].items() if k != "history"},
         "validation": content["validation"],
         "recipe": recipe,
         "notes": list(card.notes),

@@ -35,6 +35,7 @@ class Progress:
         scores: Of the best epoch, by name; empty where nothing is validated.
         recent: Criterion of the latest epochs, oldest first.
         peak: Highest mean of `recent` so far.
+        history: Loss and scores of every epoch, by name; NaN is unknown.
         seconds: Time spent so far, over all sittings.
         done: Nothing is left to do.
     """
@@ -47,6 +48,7 @@ class Progress:
     scores: dict[str, float] = field(default_factory=dict)
     recent: list[float] = field(default_factory=list)
     peak: float = -math.inf
+    history: dict[str, list[float]] = field(default_factory=dict)
     seconds: float = 0.0
     done: bool = False
 

@@ -189,9 +189,12 @@ class _Keeper(lightning.Callback):  # type: ignore[misc]  # lightning is not typ
         scores = _evaluate(module.network, self.evaluate)
         self._record(module.network, scores, optimizer=trainer.optimizers[0])
         trainer.should_stop = self.progress.done
+        loss = float(torch.stack(self.losses).mean())
+        for name, value in {"loss": loss, **scores}.items():
+            self.progress.history.setdefault(name, []).append(value)
         record = {
             "epoch": self.progress.epochs,
-            "loss": float(torch.stack(self.losses).mean()),
+            "loss": loss,
             "lr": max(group["lr"] for group in trainer.optimizers[0].param_groups),
             "seconds": time.monotonic() - self.started,
             **scores,

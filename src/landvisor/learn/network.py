@@ -218,6 +218,10 @@ def _with_results(card: Card, train: Places, *, val: Places | None, progress: Pr
         "places_per_source": {n: int((train.source == code).sum()) for n, code in SOURCES.items()},
         "epochs": progress.epochs,
         "seconds": round(progress.seconds, 1),
+        "history": {  # five digits draw a curve; NaN has no JSON
+            name: [round(value, 5) if np.isfinite(value) else None for value in values]
+            for name, values in progress.history.items()
+        },
     }
     validation = {} if val is None else {"n": len(val), **progress.scores}
     validation["epoch"] = progress.best_epoch

@@ -87,7 +87,7 @@ def draw_history(metrics: Mapping[str, Sequence[float]]) -> Figure:
     """Draw what was measured in each epoch, one panel a metric, its best epoch marked.
 
     Args:
-        metrics: Values per epoch by name; NaN leaves a gap. Lowest is best where the name
+        metrics: Values per epoch by name; NaN and None leave a gap. Lowest is best where the name
             holds "loss", else highest.
     """
     count = max(len(metrics), 1)
