@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landvisor.geo.tiling import Window, cover, full_window, most_interior, split_blocks, starts
+from landvisor.geo.tiling import (
+    Window,
+    cover,
+    full_window,
+    group_by_block,
+    most_interior,
+    split_blocks,
+    starts,
+)
 
 SIDES = st.integers(1, 70)
 
@@ -62,6 +70,17 @@ def test_blocks_partition_a_grid(rows, cols, size):
         assert max(block.shape) <= size
         count[block.slices] += 1
     assert (count == 1).all()
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 15), st.integers(0, 9))
+def test_pixels_are_sorted_into_the_blocks_that_hold_them(rows, cols, size, seed):
+    generator = np.random.default_rng(seed)
+    pixels = generator.integers(0, [rows, cols], (seed * 3, 2))
+    found = dict(group_by_block(pixels, shape=(rows, cols), size=size))
+    holding = {b: b.holds(pixels.astype(float)) for b in split_blocks((rows, cols), size)}
+    assert list(found) == [block for block, inside in holding.items() if inside.any()]
+    for block, here in found.items():
+        np.testing.assert_array_equal(here, np.flatnonzero(holding[block]))
 
 
 @given(tilings(), st.integers(0, 1000))

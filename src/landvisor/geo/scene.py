@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from landvisor.errors import SceneError
-from landvisor.geo.tiling import Shape, Window, full_window
+from landvisor.geo.tiling import Shape, Window, full_window, group_by_block
 
 
 class Pixels(NamedTuple):
@@ -102,23 +102,22 @@ class Scene:
         Returns:
             Data `[band, n]` and validity `[n]`.
         """
-        shape = np.array(self.shape)
-        inside = ((pixels >= 0) & (pixels < shape)).all(axis=1)
         data = np.zeros((len(self.bands), len(pixels)), dtype=self.dtype)
         valid = np.zeros(len(pixels), dtype=bool)
-        blocks = pixels // _LOOKUP_BLOCK
-        for block in np.unique(blocks[inside], axis=0):
-            here = inside & (blocks == block).all(axis=1)
-            first = block * _LOOKUP_BLOCK
-            size = np.minimum(_LOOKUP_BLOCK, shape - first)
-            found = self.read(Window(*(int(value) for value in (*first, *size))))
-            rows, cols = (pixels[here] - first).T
-            data[:, here], valid[here] = found.data[:, rows, cols], found.valid[rows, cols]
+        inside = np.flatnonzero(self._holds(pixels))
+        for block, here in group_by_block(pixels[inside], shape=self.shape, size=_LOOKUP_BLOCK):
+            found = self.read(block)
+            rows, cols = (pixels[inside[here]] - (block.row, block.col)).T
+            data[:, inside[here]] = found.data[:, rows, cols]
+            valid[inside[here]] = found.valid[rows, cols]
         return Pixels(data, valid)
 
     def valid_at(self, pixels: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Tell for each pixel `[n, 2]` (row, col) whether it holds data; off the grid is False."""
-        return self.sample(pixels).valid
+        return self._holds(pixels) if self.complete else self.sample(pixels).valid
+
+    def _holds(self, pixels: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return np.asarray(((pixels >= 0) & (pixels < np.array(self.shape))).all(axis=1))
 
     def with_mask(self, mask: Mask, note: str = "") -> Scene:
         """Return the same scene with more pixels marked as no data."""

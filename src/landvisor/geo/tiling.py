@@ -93,6 +93,28 @@ def split_blocks(shape: Shape, size: int) -> Iterator[Window]:
             yield Window(row, col, min(size, shape[0] - row), min(size, shape[1] - col))
 
 
+def group_by_block(
+    pixels: NDArray[np.int64], *, shape: Shape, size: int
+) -> Iterator[tuple[Window, NDArray[np.int64]]]:
+    """Sort pixels into the blocks of `split_blocks`, in the same order.
+
+    Args:
+        pixels: `[n, 2]` as (row, col), on the grid.
+        shape: Of the grid.
+        size: Side of a block.
+
+    Yields:
+        Each block that holds a pixel, and the positions of its pixels in `pixels`.
+    """
+    across = -(-shape[1] // size)
+    block = pixels[:, 0] // size * across + pixels[:, 1] // size
+    order = np.argsort(block, kind="stable")
+    begin = np.flatnonzero(np.diff(block[order], prepend=-1))
+    for here in np.split(order, begin[1:]) if len(order) else ():
+        row, col = (int(part) * size for part in divmod(block[here[0]], across))
+        yield Window(row, col, min(size, shape[0] - row), min(size, shape[1] - col)), here
+
+
 def most_interior(coords: NDArray[np.float64], windows: list[Window]) -> NDArray[np.int64]:
     """Find for each place the window whose edge is farthest from it.
 

@@ -14,22 +14,20 @@ from scipy.spatial import cKDTree
 
 from landvisor.geo.places import Places
 from landvisor.geo.scene import Pixels, Scene
-from landvisor.geo.tiling import Window, full_window, split_blocks
+from landvisor.geo.tiling import Window, full_window, group_by_block, split_blocks
 from landvisor.labels.link_areas import (
-    NO_CLAIMS,
     Claims,
     claim_discs,
     claim_hulls,
     find_hulls,
     group_places,
 )
+from landvisor.labels.link_ledger import open_ledger, read_ledger
 from landvisor.labels.link_lines import (
     KEPT,
     NO_DATA,
     OFF_COLOUR,
-    Canvas,
     Sites,
-    blank_canvas,
     check_lines,
     claim_pixels,
     draw_lines,
@@ -165,63 +163,44 @@ def _check_colours(work: _Work, links: Links) -> NDArray[np.uint8]:
         return status
     first, second = work.sites.pixels[links.first], work.sites.pixels[links.second]
     margin = ceil(work.spec.distance) + 1
-    for tile in split_blocks(work.scene.shape, _TILE):
-        here = np.flatnonzero(_touch(tile, first, first))
-        if not len(here):
-            continue
+    for tile, here in group_by_block(first, shape=work.scene.shape, size=_TILE):
         window = _widen(tile, margin, work.scene)
         data, valid = work.read(window)
         status[here] = check_lines(
-            np.ascontiguousarray(data, dtype=np.result_type(data, np.float32)),
-            np.ascontiguousarray(valid),
-            _corner(window),
-            first[here],
-            second[here],
-            work.limit,
+            _as_compiled(data), valid, _corner(window), first[here], second[here], work.limit
         )
     return status
+
+
+def _as_compiled(data: NDArray[Any]) -> NDArray[Any]:
+    """Return the same values in a type that compiled loops know."""
+    half = data.dtype == np.float16
+    return data.astype(np.float32 if half else data.dtype.newbyteorder("="), copy=False)
 
 
 def _label_pixels(
     work: _Work, first: NDArray[np.int64], second: NDArray[np.int64]
 ) -> LabelledPixels:
-    """Draw the links and what lies round them, tile by tile."""
-    sites, shape = work.sites, work.scene.shape
-    ends = sites.pixels[first], sites.pixels[second]
-    low, high = np.minimum(*ends), np.maximum(*ends)
+    """Claim the pixels of links and, tile by tile, those round them."""
+    sites, shape, factor = work.sites, work.scene.shape, work.spec.weight
+    ledger = open_ledger(sites.pixels[:, 0] * shape[1] + sites.pixels[:, 1])
+    ledger = draw_lines(ledger, sites, first, second, shape[1], factor)
     claim = _prepare_area(work, first, second)
-    parts = []
-    for tile in split_blocks(shape, _TILE):
-        lines, claims = _touch(tile, low, high), claim(tile)
-        if lines.any() or len(claims.place):
-            canvas = blank_canvas(tile, sites.pixels)
-            draw_lines(canvas, sites, first[lines], second[lines], work.spec.weight)
-            claim_pixels(canvas, sites, claims.pixels, claims.place, work.spec.weight)
-            parts.append(_take_claimed(work, canvas, tile))
-    if not parts:
-        return no_pixels(shape)
-    position, label, weight, place = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return make_pixels(shape, position, label=label, source="linked", weight=weight, place=place)
-
-
-def _take_claimed(work: _Work, canvas: Canvas, tile: Window) -> tuple[NDArray[Any], ...]:
-    """Return position, label, weight and place of the pixels that one class claims."""
-    claimed = canvas.label >= 0
-    if not work.looks:  # else no data was refused before
-        claimed &= work.scene.read_valid(tile)
-    rows, cols = np.nonzero(claimed)
-    position = (rows + tile.row) * work.scene.shape[1] + cols + tile.col
-    arrays = (canvas.label, canvas.weight, canvas.place)
-    return position, *(array[rows, cols] for array in arrays)
+    for claims in map(claim, split_blocks(shape, _TILE)) if claim else ():
+        ledger = claim_pixels(ledger, sites, claims.pixels, claims.place, shape[1], factor)
+    position, label, weight, place = read_ledger(ledger)
+    found = make_pixels(shape, position, label=label, source="linked", weight=weight, place=place)
+    # With a tolerance what holds no data was refused before.
+    return found if work.looks else found.take(work.scene.valid_at(found.coords()))
 
 
 def _prepare_area(
     work: _Work, first: NDArray[np.int64], second: NDArray[np.int64]
-) -> Callable[[Window], Claims]:
-    """Return what gives the pixels of a tile that lie round links to places."""
+) -> Callable[[Window], Claims] | None:
+    """Return what gives the pixels of a tile round links to places; None where lines are all."""
     sites, spec = work.sites, work.spec
     if spec.area == "segment" or not len(first):
-        return lambda _: NO_CLAIMS
+        return None
     if spec.area == "disk":
         linked = np.zeros(len(sites.label), dtype=bool)
         linked[first] = linked[second] = True
@@ -260,13 +239,6 @@ def _claim_alike(
     low, high = ranges[:, :, claims.palette]
     alike = ((values >= low - limit) & (values <= high + limit)).all(axis=0) & valid[rows, cols]
     return Claims(*(array[alike] for array in claims))
-
-
-def _touch(tile: Window, low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell which boxes, from pixel `low` to pixel `high` `[n, 2]`, touch a tile."""
-    (top, left), (bottom, right) = low.T, high.T
-    rows = (top < tile.row + tile.rows) & (bottom >= tile.row)
-    return np.asarray(rows & (left < tile.col + tile.cols) & (right >= tile.col))
 
 
 def _widen(tile: Window, margin: int, scene: Scene) -> Window:

@@ -12,7 +12,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from landvisor.geo.tiling import Window
-from landvisor.labels.link_lines import CLASH, FREE, Sites
+from landvisor.labels.link_ledger import CLASH, FREE
+from landvisor.labels.link_lines import Sites
 
 _EDGE = 1e-9  # pixels: what lies on the edge of a hull belongs to it, whatever rounding did
 _CORNERS = 3
@@ -146,39 +147,53 @@ def _find_nearest(tree: cKDTree, sites: Sites, pixels: NDArray[np.int64]) -> NDA
 @numba.njit(nogil=True, cache=True)
 def _share_discs(sites, ids, linked, corner, shape, radius):  # type: ignore[no-untyped-def]  # numba's types
     """List the pixels (row, col) of a window with each linked place that is nearest to them."""
-    near = np.full(shape, np.inf)
-    label = np.full(shape, FREE, np.int16)
-    for own in ids:
-        for row, col, squared in _list_disc(sites.coords[own], corner, shape, radius):
-            if squared < near[row, col]:
-                near[row, col], label[row, col] = squared, sites.label[own]
-            elif squared == near[row, col] and label[row, col] != sites.label[own]:
-                label[row, col] = CLASH
+    near, label = _measure_discs(sites, ids, corner, shape, radius)
     pixels = np.empty((1024, 2), np.int64)
     place = np.empty(1024, np.int64)
     used = 0
     for own in ids[linked[ids]]:
-        for row, col, squared in _list_disc(sites.coords[own], corner, shape, radius):
-            if squared == near[row, col] and label[row, col] != CLASH:
-                if used == len(place):
-                    pixels = np.concatenate((pixels, np.empty_like(pixels)))
-                    place = np.concatenate((place, np.empty_like(place)))
-                pixels[used, 0], pixels[used, 1], place[used] = row, col, own
-                used += 1
+        top, bottom, left, right = _bound_disc(sites, own, corner, shape, radius)
+        while used + (bottom - top) * (right - left) > len(place):
+            pixels = np.concatenate((pixels, np.empty_like(pixels)))
+            place = np.concatenate((place, np.empty_like(place)))
+        for row in range(top, bottom):
+            for col in range(left, right):
+                far = _square(sites, own, row + corner[0], col + corner[1])
+                if far <= radius * radius and far == near[row, col] and label[row, col] != CLASH:
+                    pixels[used, 0], pixels[used, 1], place[used] = row, col, own
+                    used += 1
     return pixels[:used] + corner, place[:used]
 
 
 @numba.njit(nogil=True, cache=True)
-def _list_disc(coords, corner, shape, radius):  # type: ignore[no-untyped-def]  # numba's types
-    """Yield the pixels of a window within a radius, and how far they are, squared."""
-    top, bottom = _cut(coords[0] - radius, coords[0] + radius, corner[0], shape[0])
-    left, right = _cut(coords[1] - radius, coords[1] + radius, corner[1], shape[1])
-    for row in range(top, bottom):
-        for col in range(left, right):
-            down, along = row + corner[0] - coords[0], col + corner[1] - coords[1]
-            squared = down * down + along * along
-            if squared <= radius * radius:
-                yield row, col, squared
+def _measure_discs(sites, ids, corner, shape, radius):  # type: ignore[no-untyped-def]  # numba's types
+    """Return the squared distance to the nearest place, and its class, within the radius."""
+    near = np.full(shape, np.inf)
+    label = np.full(shape, FREE, np.int16)
+    for own in ids:
+        top, bottom, left, right = _bound_disc(sites, own, corner, shape, radius)
+        for row in range(top, bottom):
+            for col in range(left, right):
+                far = _square(sites, own, row + corner[0], col + corner[1])
+                if far <= radius * radius and far <= near[row, col]:
+                    level = far == near[row, col] and label[row, col] != sites.label[own]
+                    label[row, col] = CLASH if level else sites.label[own]
+                    near[row, col] = far
+    return near, label
+
+
+@numba.njit(nogil=True, cache=True)
+def _square(sites, own, row, col):  # type: ignore[no-untyped-def]  # numba's types
+    return (row - sites.coords[own, 0]) ** 2 + (col - sites.coords[own, 1]) ** 2
+
+
+@numba.njit(nogil=True, cache=True)
+def _bound_disc(sites, own, corner, shape, radius):  # type: ignore[no-untyped-def]  # numba's types
+    """Return the rows and the columns of a window that a disc may reach, ends excluded."""
+    row, col = sites.coords[own]
+    top, bottom = _cut(row - radius, row + radius, corner[0], shape[0])
+    left, right = _cut(col - radius, col + radius, corner[1], shape[1])
+    return top, bottom, left, right
 
 
 @numba.njit(nogil=True, cache=True)

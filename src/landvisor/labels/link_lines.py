@@ -1,4 +1,4 @@
-"""Which pixels lie on a link, whether their colours allow it, and who claims each pixel."""
+"""Which pixels lie on a link, whether their colours allow it, and for whom they are claimed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from landvisor.geo.tiling import Window
+from landvisor.labels.link_ledger import Ledger, claim, make_room
 
-FREE, CLASH, TAKEN = -1, -2, -3
 KEPT, OFF_COLOUR, NO_DATA = 0, 1, 2  # a link has the largest of its pixels
 
 
@@ -30,70 +29,48 @@ class Sites(NamedTuple):
     weight: NDArray[np.float64]
 
 
-class Canvas(NamedTuple):
-    """Claims to the pixels of a window, all arrays `[row, col]`.
-
-    Attributes:
-        corner: int64 `[2]`: (row, col) of the window's first pixel.
-        label: int16: class that claims the pixel; `FREE`, `CLASH` between classes, or `TAKEN`
-            by a place. The other arrays hold nothing where it is below 0.
-        near: float64: squared distance to the place that the claim comes from.
-        place: int64: that place; of several, the nearest, then the surest, then the first.
-        weight: float64: confidence of the claim.
-    """
-
-    corner: NDArray[np.int64]
-    label: NDArray[np.int16]
-    near: NDArray[np.float64]
-    place: NDArray[np.int64]
-    weight: NDArray[np.float64]
-
-
-def blank_canvas(window: Window, pixels: NDArray[np.int64]) -> Canvas:
-    """Make a canvas where the pixels `[n, 2]` that places lie in are taken."""
-    corner = np.array([window.row, window.col])
-    label = np.full(window.shape, FREE, dtype=np.int16)
-    rows, cols = (pixels - corner).T
-    inside = (rows >= 0) & (rows < window.rows) & (cols >= 0) & (cols < window.cols)
-    label[rows[inside], cols[inside]] = TAKEN
-    return Canvas(
-        corner,
-        label,
-        np.empty(window.shape),
-        np.empty(window.shape, dtype=np.int64),
-        np.empty(window.shape),
-    )
-
-
 @numba.njit(nogil=True, cache=True)
-def draw_lines(canvas, sites, first, second, factor):  # type: ignore[no-untyped-def]  # numba's types
+def draw_lines(ledger, sites, first, second, cols, factor):  # type: ignore[no-untyped-def]  # numba's types
     """Claim the pixels between the ends of links for their class.
 
     Args:
-        canvas: What is drawn on; lines are cut off at its edges.
+        ledger: What claims are entered in.
         sites: The places.
-        first: `[link]`: position of one end.
+        first: `[link]`: position of one end among the places.
         second: `[link]`: position of the other.
+        cols: Of the scene.
         factor: Confidence of a pixel beside that of the less sure end.
+
+    Returns:
+        The ledger with the claims.
     """
+    slots, used = ledger
     for link in range(len(first)):
         a, b = first[link], second[link]
-        weight = min(sites.weight[a], sites.weight[b]) * factor
-        for step in range(1, _length(sites.pixels[a], sites.pixels[b])):
+        weight = np.float32(min(sites.weight[a], sites.weight[b]) * factor)
+        length = _length(sites.pixels[a], sites.pixels[b])
+        slots = make_room(slots, used, length)
+        for step in range(1, length):
             r, c, also_r, also_c = _pixel(sites.pixels[a], sites.pixels[b], step)
-            _claim_nearer(canvas, sites, r, c, a, b, weight)
+            near, place = _nearer(sites, r, c, a, b)
+            used += claim(slots, r * cols + c, sites.label[a], near, place, weight)
             if also_r != r or also_c != c:
-                _claim_nearer(canvas, sites, also_r, also_c, a, b, weight)
+                near, place = _nearer(sites, also_r, also_c, a, b)
+                used += claim(slots, also_r * cols + also_c, sites.label[a], near, place, weight)
+    return Ledger(slots, used)
 
 
 @numba.njit(nogil=True, cache=True)
-def claim_pixels(canvas, sites, pixels, place, factor):  # type: ignore[no-untyped-def]  # numba's types
-    """Claim pixels `[m, 2]` (row, col) of a canvas for the places `[m]`."""
-    for at in range(len(place)):
-        own = place[at]
-        _claim_nearer(
-            canvas, sites, pixels[at, 0], pixels[at, 1], own, own, sites.weight[own] * factor
-        )
+def claim_pixels(ledger, sites, pixels, places, cols, factor):  # type: ignore[no-untyped-def]  # numba's types
+    """Claim pixels `[m, 2]` (row, col) for places `[m]`; returns the ledger."""
+    slots, used = ledger
+    slots = make_room(slots, used, len(places))
+    for at in range(len(places)):
+        r, c, own = pixels[at, 0], pixels[at, 1], places[at]
+        near, _ = _nearer(sites, r, c, own, own)
+        weight = np.float32(sites.weight[own] * factor)
+        used += claim(slots, r * cols + c, sites.label[own], near, own, weight)
+    return Ledger(slots, used)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -176,27 +153,10 @@ def _offsets(step, length, across):  # type: ignore[no-untyped-def]  # numba's t
 
 
 @numba.njit(nogil=True, cache=True)
-def _claim_nearer(canvas, sites, r, c, a, b, weight):  # type: ignore[no-untyped-def]  # numba's types
-    row, col = r - canvas.corner[0], c - canvas.corner[1]
-    if not (0 <= row < canvas.label.shape[0] and 0 <= col < canvas.label.shape[1]):
-        return
-    held = canvas.label[row, col]
-    if held in (CLASH, TAKEN):
-        return
-    if held != FREE and held != sites.label[a]:
-        canvas.label[row, col] = CLASH
-        return
+def _nearer(sites, r, c, a, b):  # type: ignore[no-untyped-def]  # numba's types
+    """Return how far the nearer of two places is, squared, and which it is."""
     to_a = (r - sites.coords[a, 0]) ** 2 + (c - sites.coords[a, 1]) ** 2
     to_b = (r - sites.coords[b, 0]) ** 2 + (c - sites.coords[b, 1]) ** 2
-    near = min(to_a, to_b)
-    place = a if to_a < to_b else b if to_b < to_a else min(a, b)
-    if held != FREE and (near, -weight, place) >= (
-        canvas.near[row, col],
-        -canvas.weight[row, col],
-        canvas.place[row, col],
-    ):
-        return
-    canvas.label[row, col] = sites.label[a]
-    canvas.near[row, col] = near
-    canvas.weight[row, col] = weight
-    canvas.place[row, col] = place
+    if to_a == to_b:
+        return to_a, min(a, b)
+    return (to_a, a) if to_a < to_b else (to_b, b)

@@ -65,12 +65,13 @@ def find_links(places: Places, distance: float) -> Links:
     """
     if not len(places):
         return Links(np.zeros(0, np.int64), np.zeros(0, np.int64), 0, 0)
-    cells = np.floor((places.coords - places.coords.min(axis=0)) / (distance * _ROOM))
+    coords = np.ascontiguousarray(places.coords)
+    cells = np.floor((coords - coords.min(axis=0)) / (distance * _ROOM))
     stride = int(cells[:, 1].max()) + 3  # neighbours of a row's ends stay off the next row
     key = (cells[:, 0] * stride + cells[:, 1]).astype(np.int64)
-    order = np.argsort(key, kind="stable")
+    order = np.argsort(key)
     first, second, pairs, near_other = _sweep(
-        places.coords[order], places.label[order], key[order], stride, distance, MOST_LINKS
+        coords[order], places.label[order], key[order], stride, distance, MOST_LINKS
     )
     if len(first) > MOST_LINKS:
         raise PointsError(
