@@ -48,13 +48,13 @@ def open_ledger(taken: NDArray[np.int64]) -> Ledger:
 
 def read_ledger(ledger: Ledger) -> Claimed:
     """List what one class claims, in no order."""
-    own = ledger.slots[ledger.slots["label"] >= 0]
-    return Claimed(own["position"], own["label"], own["weight"], own["place"])
+    claimed: Claimed = _list_claimed(ledger.slots, ledger.used)
+    return claimed
 
 
 @numba.njit(nogil=True, cache=True)
 def claim(slots, position, label, near, place, weight):  # type: ignore[no-untyped-def]  # numba's types
-    """Enter a claim; of several for one class the nearest counts, then the surest, then the first.
+    """Enter a claim; for one class the nearest counts, then the surest, then the first.
 
     Returns:
         How many slots it took: 1 for a pixel that nobody claimed before.
@@ -100,6 +100,19 @@ def _open(taken, capacity):  # type: ignore[no-untyped-def]  # numba's types
         slots[slot].position = position
         slots[slot].label = TAKEN
     return Ledger(slots, used)
+
+
+@numba.njit(nogil=True, cache=True)
+def _list_claimed(slots, used):  # type: ignore[no-untyped-def]  # numba's types
+    position, place = np.empty(used, np.int64), np.empty(used, np.int64)
+    label, weight = np.empty(used, np.int16), np.empty(used, np.float32)
+    count = 0
+    for slot in slots:
+        if slot.label >= 0:
+            position[count], place[count] = slot.position, slot.place
+            label[count], weight[count] = slot.label, slot.weight
+            count += 1
+    return Claimed(position[:count], label[:count], weight[:count], place[:count])
 
 
 @numba.njit(nogil=True, cache=True)

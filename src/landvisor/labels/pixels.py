@@ -74,7 +74,7 @@ def make_pixels(
         place: `[n]`: position of the place that each came from; unknown by default.
     """
     count = len(position)
-    order = np.argsort(position, kind="stable")
+    order = np.argsort(position)
     code = SOURCES[source] if isinstance(source, str) else source
     coded = np.clip(np.rint(np.asarray(weight, dtype=np.float64) * SURE), 1, SURE)
     origin = np.full(count, -1) if place is None else place
