@@ -1,5 +1,6 @@
 """Label rasters keep class, source and weight, and say what they are."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from landvisor.geo.scene import scene_from_array
 from landvisor.geo.styles import read_label_facts
 from landvisor.labels.label_raster import BANDS, read_label_raster, write_label_raster
 from landvisor.labels.pixels import make_pixels, no_pixels
+from landvisor.parallel import map_ordered
 
 LEGEND = legend_from_ids(range(1, 7))
 UTM = {"crs": "EPSG:32633", "transform": Affine(10, 0, 500_000, 0, -10, 5_000_000)}
@@ -96,3 +98,10 @@ def test_other_rasters_are_refused(tmp_path):
         read_label_raster(tmp_path / "rgb.tif", scene)
     assert read_label_facts(tmp_path / "rgb.tif") is None
     assert read_label_facts(tmp_path / "nothing.tif") is None
+
+
+def test_threads_that_write_at_once_leave_the_filters_of_warnings_alone(tmp_path):
+    pixels = make_pixels((4, 4), np.arange(3), label=np.ones(3, np.int64), source="grown")
+    before = list(warnings.filters)
+    map_ordered(lambda i: write(pixels, tmp_path / f"{i}.tif"), range(200), workers=8)
+    assert list(warnings.filters) == before

@@ -264,13 +264,27 @@ class BandFilesSource:
         }
 
 
+def open_quietly(path: Path | str, mode: str = "r", **profile: Any) -> Any:
+    """Open a rasterio dataset, be it a plain image, in any thread and without a warning.
+
+    Args:
+        path: The file.
+        mode: `r` or `w`.
+        profile: What rasterio needs to know of a file to write.
+
+    Raises:
+        RasterioError: If GDAL cannot.
+    """
+    with _ONE_FILTER, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(path, mode, **profile)
+
+
 def _open(path: str) -> Any:
     # A `Path` made of an address has lost one of its slashes.
     address = re.sub(r"^(https?|s3|gs|az):/(?=[^/])", r"\1://", path)
     try:
-        with _ONE_FILTER, warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return rasterio.open(address)
+        return open_quietly(address)
     except RasterioError as error:
         # Names with a colon may be subdatasets or addresses, which are no files.
         if ":" not in path and not Path(path).exists():

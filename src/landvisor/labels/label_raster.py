@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.windows import Window as RasterWindow
 
@@ -20,9 +19,9 @@ from landvisor.files import writing
 from landvisor.geo.collection import same_place
 from landvisor.geo.legend import Legend
 from landvisor.geo.places import SOURCES
-from landvisor.geo.rasters import open_scene
+from landvisor.geo.rasters import open_quietly, open_scene
 from landvisor.geo.scene import Scene
-from landvisor.geo.styles import FACTS_TAG, LEGEND_TAG, legend_tag, pixel_space_allowed
+from landvisor.geo.styles import FACTS_TAG, LEGEND_TAG, legend_tag
 from landvisor.geo.tiling import Window
 from landvisor.labels.pixels import LabelledPixels
 
@@ -59,7 +58,7 @@ def write_label_raster(
         "crs": scene.grid.crs.to_wkt() if scene.georeferenced else None,
         **(tiles if max(rows, cols) > _TILE else {}),
     }  # fmt: skip
-    with writing(path), pixel_space_allowed(), rasterio.open(path, "w", **profile) as dataset:
+    with writing(path), open_quietly(path, "w", **profile) as dataset:
         dataset.update_tags(
             **{LEGEND_TAG: legend_tag(legend), FACTS_TAG: json.dumps(facts or {})},
         )
@@ -86,8 +85,12 @@ def read_label_raster(path: Path, scene: Scene) -> LabelledPixels:
         found = np.flatnonzero(weight)
         parts.append((found + row * cols, *(v.ravel()[found] for v in (label, source, weight))))
     position, label, source, weight = (np.concatenate(part) for part in zip(*parts, strict=True))
-    if source.max(initial=0) > max(SOURCES.values()):
-        raise PointsError(f"{str(path)!r} has source {source.max()}; need 1 to 5 in band 2")
+    strange = source[~np.isin(source, list(SOURCES.values()))]
+    if len(strange):
+        raise PointsError(
+            f"{str(path)!r} has source {strange[0]} where it has a weight; band 2 holds 1 to 5: "
+            "make the labels again with link or grow"
+        )
     unknown = np.full(len(position), -1)
     return LabelledPixels(raster.shape, position, label, source, weight, unknown)
 
