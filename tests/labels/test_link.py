@@ -319,6 +319,16 @@ def test_a_pixel_off_colour_ends_a_link_and_one_within_tolerance_does_not():
     assert len(run(places, make_scene(data)).pixels) == 4  # 0 looks at no colour
 
 
+@pytest.mark.parametrize("dtype", ["u1", ">u2", "f2"])
+def test_imagery_of_any_type_is_looked_at(dtype):
+    data = np.array([[[10, 10, 11, 10, 20, 10, 10]]]).astype(dtype)
+    data.flags.writeable = False
+    coords = np.array([[0.0, 0.0], [0.0, 3.0], [0.0, 6.0]])
+    linked = run(make_places(coords, np.ones(3, dtype=np.int64)), make_scene(data), tolerance=1.0)
+    assert linked.facts.off_colour == 1
+    assert set(labelled(linked)) == {(0, 1), (0, 2)}
+
+
 def test_no_data_ends_a_link_where_colours_count_and_is_left_out_where_not():
     valid = np.array([[True, True, False, True]])
     scene = make_scene(np.zeros((1, 1, 4), dtype=np.uint8), valid)
