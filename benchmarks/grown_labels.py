@@ -42,6 +42,8 @@ from landvisor.labels.simulate import simulate_places
 from landvisor.learn.job import Job
 from landvisor.learn.train import make_learner
 from landvisor.recipe import GrowSpec, Recipe
+from landvisor.report.canvas import GRID, INK, QUIET, figure_to_png, new_figure
+from tiles import spread
 
 READING = {"dunes": Reading(nodata=0, nodata_tolerance=6)}
 INNER = "-inner"  # the same data without what lies within 2 pixels of a class border
@@ -56,6 +58,7 @@ SCORED = 5000  # pixels of each scored mask
 METHODS: dict[str, dict[str, Any]] = {
     "plain disc, 3 px": {"disc": 3.0},
     "plain disc, 5 px": {"disc": 5.0},
+    "plain disc, 8 px": {"disc": 8.0},
     "link segment": {"link.area": "segment"},
     "link disk": {"link.area": "disk"},
     "link hull": {"link.area": "hull"},
@@ -77,6 +80,20 @@ SWEEPS: dict[str, tuple[dict[str, Any], str, tuple[float, ...]]] = {
         {"grow.method": "region", "grow.features": "bank"}, "grow.tolerance", (0.05, 0.1, 0.2, 0.4),
     ),
 }  # fmt: skip
+
+
+LOOKS = {
+    "plain disc, 3 px": ("#9aa1a9", "-s"),
+    "plain disc, 5 px": ("#5f6770", "-s"),
+    "plain disc, 8 px": ("#22262b", "-s"),
+    "link segment": ("#7fb069", "-^"),
+    "link segment, 30 px": ("#3c7d4a", "-^"),
+    "link hull, 30 px": ("#1f6b3a", "-v"),
+    "grow superpixel": ("#e0a030", "-o"),
+    "grow walker": ("#c4412f", "-o"),
+    "grow region": ("#2f6fb0", "-o"),
+    "grow region, bank": ("#7d5ba6", "-o"),
+}
 
 
 class Ground(NamedTuple):
@@ -286,10 +303,10 @@ def tabulate(results: list[dict[str, Any]], data: str) -> str:
 def _purity_cell(runs: list[dict[str, Any]]) -> str:
     if not runs:
         return ""
-    checked, right = sum(r["checked"] for r in runs), sum(r["right"] for r in runs)
-    coverage = (checked + sum(r["points"] for r in runs)) / sum(r["labelled"] for r in runs)
-    purity = f"{100 * right / checked:.1f} %" if checked else "nothing new"
-    return f"{purity} · {100 * coverage:.2f} %"
+    if not sum(r["checked"] for r in runs):
+        return "nothing new"
+    coverage, purity = _shares(runs)
+    return f"{100 * purity:.1f} % · {100 * coverage:.2f} %"
 
 
 def _forest_cell(runs: list[dict[str, Any]], method: str, n: int) -> str:
@@ -298,12 +315,42 @@ def _forest_cell(runs: list[dict[str, Any]], method: str, n: int) -> str:
     base = {r["seed"]: r["mean_iou"] for r in runs if (r["method"], r["n"]) == ("points alone", n)}
     if not mine:
         return ""
-    spread = f" ± {statistics.stdev(mine.values()):.3f}" if len(mine) > 1 else ""
-    said = f"{statistics.mean(mine.values()):.3f}{spread}"
+    said = spread(list(mine.values()))
     gains = [mine[s] - base[s] for s in mine if s in base]
     return said if method == "points alone" or not gains else (
         f"{said} ({statistics.mean(gains):+.3f}, {sum(g > 0 for g in gains)} of {len(gains)})"
     )  # fmt: skip
+
+
+def draw_figure(results: list[dict[str, Any]], names: list[str]) -> bytes:
+    """Plot purity against coverage, a panel per data set and a line per method over `NUMBERS`."""
+    figure = new_figure(3.1 * len(names) + 1.9, 3.4)
+    panels = figure.subplots(1, len(names), squeeze=False)[0]
+    for axes, data in zip(panels, names, strict=True):
+        for method, (color, mark) in LOOKS.items():
+            found = [[r for r in results if r["kind"] == "purity" and r["data"] == data
+                      and (r["method"], r["n"]) == (method, n)] for n in NUMBERS]  # fmt: skip
+            shares = [_shares(runs) for runs in found if sum(r["checked"] for r in runs)]
+            coverage, purity = zip(*shares, strict=True) if shares else ((), ())
+            axes.plot(100 * np.array(coverage), 100 * np.array(purity), mark, color=color,
+                      label=method, ms=4, lw=1.2)  # fmt: skip
+        axes.set_xscale("log")
+        axes.set_title(data, fontsize=9, color=INK, loc="left")
+        axes.set_xlabel("labelled pixels in %", fontsize=8, color=QUIET)
+        axes.grid(color=GRID, lw=0.6)
+        axes.tick_params(which="both", labelsize=8, labelcolor=INK, length=0)
+        axes.spines[:].set_visible(False)
+    panels[0].set_ylabel("purity of new labels in %", fontsize=8, color=QUIET)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center",
+                  fontsize=8, frameon=False)  # fmt: skip
+    figure.set_layout_engine("constrained")
+    return figure_to_png(figure)
+
+
+def _shares(runs: list[dict[str, Any]]) -> tuple[float, float]:
+    checked, labelled = (sum(r[name] for r in runs) for name in ("checked", "labelled"))
+    points, right = (sum(r[name] for r in runs) for name in ("points", "right"))
+    return (checked + points) / labelled, right / checked
 
 
 def main() -> None:
@@ -315,9 +362,12 @@ def main() -> None:
     parser.add_argument("--score", choices=["val", "test"], default="val")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/out/grown"))
     parser.add_argument("--tables", action="store_true", help="lay out what has been run")
+    parser.add_argument("--figure", type=Path, help="PNG of purity against coverage to write")
     args = parser.parse_args()
     warnings.filterwarnings("ignore", module="rasterio")
     results = run_all(args)
+    if args.figure:
+        args.figure.write_bytes(draw_figure(results, args.only.split(",")))
     print("\n\n".join(tabulate(results, data) for data in args.only.split(",")))
 
 

@@ -21,6 +21,7 @@ from landvisor import workflow
 from landvisor.geo.rasters import Reading
 from landvisor.options import Options
 from landvisor.recipe import Recipe
+from tiles import spread
 
 SCENES = {
     "river": ("river/river_subset.tif", "river/training_data.shp"),
@@ -66,7 +67,7 @@ def tabulate(results: list[dict[str, Any]]) -> str:
     ]
     for scene, model in dict.fromkeys((r["scene"], r["model"]) for r in results):
         runs = [r for r in results if (r["scene"], r["model"]) == (scene, model)]
-        cells = [_spread([r["rates"][k] for r in runs]) for k in ("oa", "mean_f1", "mean_iou")]
+        cells = [spread([r["rates"][k] for r in runs]) for k in ("oa", "mean_f1", "mean_iou")]
         low, high = runs[0]["intervals"]["oa"]
         seconds = round(statistics.median(r["seconds"] for r in runs))
         lines.append(
@@ -74,11 +75,6 @@ def tabulate(results: list[dict[str, Any]]) -> str:
             f"{cells[1]} | {cells[2]} | {seconds} |"
         )
     return "\n".join(lines)
-
-
-def _spread(values: list[float]) -> str:
-    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.3f}{spread}"
 
 
 def main() -> None:

@@ -177,18 +177,19 @@ def tabulate(results: list[dict[str, Any]], border: int) -> str:
     for name in dict.fromkeys(result["name"] for result in results):
         runs = [result for result in results if result["name"] == name]
         cells = [
-            _spread([r["scores"]["border 0"][key] for r in runs])
+            spread([r["scores"]["border 0"][key] for r in runs])
             for key in ("mean_iou", "mean_f1", "oa")
         ]
-        cells.append(_spread([r["scores"][f"border {border}"]["mean_iou"] for r in runs]))
+        cells.append(spread([r["scores"][f"border {border}"]["mean_iou"] for r in runs]))
         cost = round(statistics.mean(r["fit_s"] for r in runs))
         lines.append(f"| {name} | {len(runs)} | {' | '.join(cells)} | {cost} |")
     return "\n".join(lines)
 
 
-def _spread(values: list[float]) -> str:
-    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.3f}{spread}"
+def spread(values: list[float]) -> str:
+    """Say a mean and, of several values, their standard deviation."""
+    around = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{around}"
 
 
 def main() -> None:
