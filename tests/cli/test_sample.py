@@ -105,3 +105,12 @@ def test_an_existing_file_is_kept(collection, tmp_path, capsys):
     assert caught.value.code == 1
     assert capsys.readouterr().err.count("\n") == 1
     assert out.read_text() == "mine"
+
+
+def test_a_split_that_a_single_image_does_not_have_is_refused(collection, tmp_path, capsys):
+    folder, out = collection.parent, tmp_path / "p.gpkg"
+    with pytest.raises(SystemExit) as stop:
+        main(["sample", str(folder / "images" / "one_0000.png"), "--split", "val", "--out",
+              str(out), "--mask", str(folder / "masks" / "one_0000.png")])  # fmt: skip
+    assert stop.value.code == 1
+    assert "no scene has split 'val'" in capsys.readouterr().err

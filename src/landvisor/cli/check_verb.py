@@ -33,13 +33,11 @@ def command(inputs: tuple[str, ...], **values: Any) -> None:
     """
     o.start_talking(values)
     from landvisor.files import check_output
-    from landvisor.geo.describe import find_kind
     from landvisor.labels.check import check_inputs, write_suspects
 
-    labelled = find_kind(inputs[-1]) == "points"
-    images, points = (inputs[:-1], inputs[-1]) if labelled else (inputs, None)
-    if not images or (values["suspects"] and not labelled):
-        raise click.UsageError("points are checked on their imagery; name both, the image first")
+    images, points = o.part_inputs(inputs)
+    if values["suspects"] and points is None:
+        raise click.UsageError("--suspects are among the points; name them after the image")
     if values["suspects"]:
         check_output(values["suspects"], overwrite=values["overwrite"], kind="file")
     elif values["overwrite"]:

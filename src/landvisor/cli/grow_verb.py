@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from landvisor.cli import options as o
+from landvisor.cli.making import choose_recipe, make_and_tell, making_options
 
 METHODS = ("region", "superpixel", "walker")
 DIRECT = {
@@ -23,28 +23,19 @@ DIRECT = {
 @click.command("grow")
 @click.argument("inputs", nargs=-1, required=True, metavar="IMAGE... [POINTS]")
 @o.out_option("GeoTIFF to write for one IMAGE, or a folder to make.")
-@click.option(
-    "--method",
-    type=click.Choice(METHODS),
-    default="region",
-    show_default=True,
-    help="Like pixels, segments that hold a place, or a random walker.",
-)
-@click.option(
-    "--radius",
-    type=click.FloatRange(0, min_open=True),
-    help="How far from its place a label may grow, in pixels.",
-)
-@click.option("--max-pixels", type=click.IntRange(1), help="Most pixels that one place may claim.")
-@click.option(
-    "--tolerance",
-    type=click.FloatRange(0, min_open=True),
-    help="With region: how much a pixel may differ, in robust deviations.",
-)
+@click.option("--method", type=click.Choice(METHODS),
+              help="Like pixels, by default, segments that hold a place, or a random "
+              "walker.")  # fmt: skip
+@click.option("--radius", type=click.FloatRange(0, min_open=True),
+              help="Farthest pixel from its place, in pixels; 12 by default.")  # fmt: skip
+@click.option("--max-pixels", type=click.IntRange(1),
+              help="Most pixels that one place may claim; 400 by default.")  # fmt: skip
+@click.option("--tolerance", type=click.FloatRange(0, min_open=True),
+              help="With region: how much a pixel may differ, in robust deviations; 0.2 by "
+              "default.")  # fmt: skip
 @click.option("--features", type=click.Choice(["raw", "bank"]),
               help="With region: what is compared, the bands or the filter bank.")  # fmt: skip
-@o.options(o.making_options, o.seed_option, o.split_option, o.stack_option, o.label_options)
-@o.options(o.reading_options, o.recipe_options, o.workers_option, o.json_option, o.verbosity)
+@making_options
 def command(inputs: tuple[str, ...], **values: Any) -> None:
     """Grow labels from places over the like pixels around them.
 
@@ -53,26 +44,8 @@ def command(inputs: tuple[str, ...], **values: Any) -> None:
     scenes of split test are left out.
     """
     o.start_talking(values)
+    recipe = choose_recipe(values, DIRECT, path="grow.method", usual="region")
     idle = [f"--{name}" for name in ("tolerance", "features") if values[name] is not None]
-    if idle and values["method"] != "region":
+    if idle and recipe.grow.method != "region":
         raise click.UsageError(f"{idle[0]} goes with --method region")
-    from landvisor.labels.extend import Making
-    from landvisor.labels.make import make_labels
-
-    recipe = o.make_recipe(values, DIRECT)
-    collection, points = o.find_labelled(inputs, values)
-    made = make_labels(
-        collection,
-        points,
-        out=values["out"],
-        making=Making(
-            grow=recipe.grow,
-            holdout=values["holdout"],
-            min_purity=values["min_purity"],
-            seed=recipe.seed,
-            workers=values["workers"],
-        ),
-        options=o.make_options({**values, "quiet": True}),  # there is no progress to show
-    )
-    lines = "\n".join([*made.lines, f"made: {values['out']}"])
-    click.echo(json.dumps(made.facts, indent=2) if values["as_json"] else lines)
+    make_and_tell(inputs, values, seed=recipe.seed, grow=recipe.grow)

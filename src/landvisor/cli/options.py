@@ -78,15 +78,6 @@ workers_option = click.option(
     "--workers", type=click.IntRange(1), help="Threads; the processors' number by default."
 )
 
-making_options = options(
-    click.option("--mask", type=click.Path(path_type=Path),
-                 help="Mask of a single IMAGE: its labels without POINTS, else the truth."),
-    click.option("--holdout", type=click.FloatRange(0, 1), default=0.2, show_default=True,
-                 help="Share of the points that measure purity where no mask does."),
-    click.option("--min-purity", type=click.FloatRange(0, 1), default=0.0,
-                 help="Take back the new labels of classes not shown to reach it."),
-)  # fmt: skip
-
 recipe_options = options(
     click.option("--recipe", type=click.Path(path_type=Path), help="A recipe in TOML."),
     click.option(
@@ -189,19 +180,15 @@ def find_collection(images: tuple[str, ...], *, stack: bool) -> Collection:
     return open_collection(images[0] if len(images) == 1 else list(images))
 
 
-def find_labelled(inputs: tuple[str, ...], values: Values) -> tuple[Collection, Path | None]:
-    """Part what a user named into imagery and points, where masks may stand for points.
+def part_inputs(inputs: tuple[str, ...]) -> tuple[tuple[str, ...], Path | None]:
+    """Part what a user named into imagery and, where the last of it is that, points."""
+    from landvisor.geo.describe import find_kind  # imports rasterio
 
-    `--mask` names the mask of a single image.
-    """
-    from landvisor.geo.describe import find_kind
-
-    pointed = find_kind(inputs[-1]) == "points"
-    images = inputs[:-1] if pointed else inputs
-    if not images:
+    if find_kind(inputs[-1]) != "points":
+        return inputs, None
+    if len(inputs) == 1:
         raise click.UsageError("points lie on imagery; name the image first")
-    collection = name_mask(find_collection(images, stack=values["stack"]), values["mask"])
-    return collection, Path(inputs[-1]) if pointed else None
+    return inputs[:-1], Path(inputs[-1])
 
 
 def name_mask(collection: Collection, mask: Path | None) -> Collection:

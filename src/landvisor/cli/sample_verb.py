@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--mask", type=click.Path(path_type=Path), help="Mask of a single IMAGE.")
 @draw_options
 @click.option("--legend", type=click.Path(path_type=Path), help="A legend.toml.")
-@click.option("--workers", type=click.IntRange(1), help="Threads; they change no point.")
+@o.workers_option
 @o.out_option("GeoPackage to write.")
 @o.options(o.split_option, o.seed_option, o.reading_options, o.json_option, o.verbosity)
 def command(image: str, **values: Any) -> None:
@@ -52,16 +51,7 @@ def command(image: str, **values: Any) -> None:
 
 
 def _open(image: str, mask: Path | None, split: str | None) -> Collection:
-    from landvisor.geo.collection import open_collection
-    from landvisor.geo.legend import read_legend
-    from landvisor.geo.mask_values import find_legend
-
-    collection = open_collection(image)
+    collection = o.name_mask(o.find_collection((image,), stack=False), mask)
     if mask is None:
         click.echo(f"{len(collection)} scenes in all", err=True)
-        return collection.for_learning(split, None)
-    if len(collection) > 1:
-        raise click.UsageError("--mask goes with a single IMAGE; a collection names its own masks")
-    near = find_legend([*mask.absolute().parents[:2]])
-    legend = collection.legend or (read_legend(near) if near else None)
-    return replace(collection, items=(replace(collection.items[0], mask=mask),), legend=legend)
+    return collection.for_learning(split, None)
