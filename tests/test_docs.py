@@ -4,16 +4,19 @@ import contextlib
 import importlib.util
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import click
 import pytest
 
 from landvisor.cli.main import VERBS, group
+from landvisor.recipe import parse_recipe
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 LOSS = ROOT / "docs" / "how-to" / "use-the-loss.md"
+LABELS = ROOT / "docs" / "how-to" / "make-labels.md"
 MACHINE_PATH = re.compile(r"(?<![\w.~$}/-])/(work|root|tmp|home)\b")
 
 
@@ -99,3 +102,15 @@ def test_every_example_of_the_loss_runs(number):
 
 def test_the_page_on_the_loss_has_examples():
     assert len(blocks(LOSS.read_text(encoding="utf-8"), "python")) >= 2
+
+
+def test_the_examples_of_making_labels_run_one_after_the_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number, code in enumerate(blocks(LABELS.read_text(encoding="utf-8"), "python")):
+        exec(compile(code, f"{LABELS.name} {number}", "exec"), {"__name__": "example"})
+    assert (tmp_path / "python.tif").exists()
+
+
+def test_the_recipe_on_the_page_on_labels_is_one():
+    (text,) = blocks(LABELS.read_text(encoding="utf-8"), "toml")
+    assert parse_recipe(tomllib.loads(text)).labels.area_prior["water"] == 0.07
