@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from landvisor.errors import SceneError
-from landvisor.geo.radiometry import QUANTILES, measure_radiometry, robust_scale
+from landvisor.geo.radiometry import QUANTILES, measure_radiometry, measure_spread, robust_scale
 from landvisor.geo.scene import scene_from_array
 
 
@@ -69,3 +69,11 @@ def test_the_robust_scale_of_a_mostly_constant_band_is_not_zero():
     values = np.zeros((1, 64, 64), dtype=np.float32)
     values[0, :2] = 3
     assert (robust_scale(measure_radiometry([scene_from_array(values)])) > 0).all()
+
+
+def test_spread_is_a_gaussians_deviation_and_falls_back_where_the_middle_is_one_value():
+    values = np.random.default_rng(0).normal(5, 3, (1, 100_000))
+    np.testing.assert_allclose(measure_spread(values, axis=1), 3, rtol=0.02)
+    mostly = np.zeros((100, 2))
+    mostly[0] = 10, 0
+    np.testing.assert_allclose(measure_spread(mostly, axis=0), [mostly[:, 0].std(), 0])

@@ -150,3 +150,14 @@ def test_the_order_of_places_does_not_matter(seed):
     mixed = places.take(np.random.default_rng(seed).permutation(120))
     first, second = (find_suspects(vote_on(p, [draw_scene(seed)])) for p in (places, mixed))
     assert {(s.index, s.says) for s in first} == {(s.index, s.says) for s in second}
+
+
+def test_an_infinite_pixel_under_a_place_silences_no_other_place():
+    scene, places = draw_scene(), draw_places(150)
+    data = scene.read().data.copy()
+    data[(0, *places.pixels()[5])] = np.inf
+    spoiled = spoil(places, [20])
+    found = vote_on(spoiled, [scene_from_array(data)])
+    assert found.compared == 149
+    assert [suspect.index for suspect in find_suspects(found)] == [20]
+    assert np.isnan(describe_places([scene_from_array(data)], places)[5]).all()

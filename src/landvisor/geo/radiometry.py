@@ -15,11 +15,13 @@ from landvisor.geo.scene import Scene
 from landvisor.geo.tiling import Window, split_blocks
 
 QUANTILES = 256
+QUARTILES_PER_DEVIATION = 1.349
+"""Interquartile range of a Gaussian in its standard deviations."""
+
 _BLOCK = 256
 _BLOCKS = 128
 _VALUES = 4096
 _SHARES = np.linspace(0, 1, QUANTILES)
-_QUARTILES_PER_DEVIATION = 1.349
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,20 @@ def robust_scale(radiometry: Radiometry) -> NDArray[np.float64]:
         doi:10.1080/01621459.1993.10476408.
     """
     quartiles = [np.interp([0.25, 0.75], _SHARES, band) for band in radiometry.quantiles]
-    spread = np.diff(np.array(quartiles), axis=1)[:, 0] / _QUARTILES_PER_DEVIATION
+    spread = np.diff(np.array(quartiles), axis=1)[:, 0] / QUARTILES_PER_DEVIATION
     return np.asarray(np.where(spread > 0, spread, radiometry.std))
+
+
+def measure_spread(values: NDArray[np.floating], *, axis: int) -> NDArray[np.float64]:
+    """Measure the middle range of values along an axis as `robust_scale` does; 0 if all are one.
+
+    Args:
+        values: Finite, any shape.
+        axis: What is reduced.
+    """
+    low, high = np.quantile(values, [0.25, 0.75], axis=axis)
+    spread = (high - low) / QUARTILES_PER_DEVIATION
+    return np.asarray(np.where(spread > 0, spread, values.std(axis=axis)), dtype=np.float64)
 
 
 def _sample(scene: Scene, block: Window, generator: np.random.Generator) -> NDArray[Any]:

@@ -16,13 +16,13 @@ from scipy.spatial import cKDTree
 
 from landvisor.errors import CollectionError
 from landvisor.geo.filterbank import KINDS, filter_bank
+from landvisor.geo.radiometry import QUARTILES_PER_DEVIATION
 from landvisor.labels.alike import SAME, correlate, find_alike, make_thumbnails, shrink
 from landvisor.labels.looks import Look
 from landvisor.parallel import map_ordered
 
 _FAR = 3.5  # robust deviations: Iglewicz and Hoaglin (1993), in the NIST e-Handbook 1.3.5.17
 _TO_SIGMA = 1.4826  # standard deviation of a normal distribution over its MAD
-_IQR_OF_NORMAL = 1.349  # and its interquartile range over the standard deviation
 _ALIKE = 0.5
 _DRAWN = 8  # corners that two masks do not share by chance, as a straight border or two are
 _COMPONENTS, _PARTS = 16, 5
@@ -146,7 +146,7 @@ def detect_feature_outlier(looks: Sequence[Look]) -> Verdict:
     """
     features = np.stack(map_ordered(_describe, looks))
     low, center, high = np.quantile(features, [0.25, 0.5, 0.75], axis=0)
-    scaled = _divide(features - center, (high - low) / _IQR_OF_NORMAL)
+    scaled = _divide(features - center, (high - low) / QUARTILES_PER_DEVIATION)
     near, _ = cKDTree(scaled).query(scaled, min(_NEIGHBOURS + 1, len(scaled)))
     distance = np.log(np.maximum(near.reshape(len(scaled), -1)[:, -1], np.finfo(float).tiny))
     text = "its tenth nearest image in colour and texture is {:.1f} deviations too far"

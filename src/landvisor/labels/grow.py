@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from landvisor.errors import ModelError, RecipeError, SceneError
 from landvisor.geo.places import Places
+from landvisor.geo.radiometry import measure_spread
 from landvisor.geo.scene import Scene
 from landvisor.geo.tiling import Window, full_window, split_blocks
 from landvisor.labels.claims import Claims, limit_claims, no_claims, settle_claims
@@ -30,7 +31,6 @@ METHODS: dict[str, Grower] = {
 BLOCK = 1024
 _RADII_AROUND = 3
 _SAMPLE = 128  # pixels a side on which features are measured: quartiles to about one percent
-_QUARTILES_PER_DEVIATION = 1.349
 
 
 def grow_places(
@@ -208,9 +208,7 @@ def _measure_features(features: NDArray[np.floating], scene: Scene, grower: Grow
     sample = sample[:, np.isfinite(sample).all(axis=0)]
     if not sample.shape[1]:
         return _Features(features, np.ones(len(features)))
-    low, high = np.quantile(sample, [0.25, 0.75], axis=1)
-    spread = (high - low) / _QUARTILES_PER_DEVIATION
-    spread = np.where(spread > 0, spread, sample.std(axis=1))
+    spread = measure_spread(sample, axis=1)
     return _Features(features, np.where(spread > 0, spread, 1.0))
 
 

@@ -10,6 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from landvisor.geo.places import Places
+from landvisor.geo.radiometry import measure_spread
 from landvisor.geo.scene import Scene
 from landvisor.geo.tiling import Window, full_window
 from landvisor.parallel import map_ordered
@@ -23,7 +24,6 @@ _REACH = 5  # pixels to each side that are looked at
 _BLOCK = 512
 _ROWS = 1024
 _CLIP = 5.0  # a feature far out is far out: how far must not outweigh all others
-_IQR_OF_NORMAL = 1.349
 _APART, _SURE, _STRAY = 0.7, 0.8, 0.1  # shares of votes
 
 Features = NDArray[np.float32]
@@ -115,10 +115,14 @@ def vote_on(places: Places, scenes: Sequence[Scene]) -> Votes | None:
     kept = places
     if len(places) > MOST:
         kept = places.take(np.linspace(0, len(places) - 1, MOST).astype(np.int64))
-    classes = np.unique(kept.label)
-    if len(classes) < 2 or len({len(scene.bands) for scene in scenes}) > 1:
+    if not len(kept) or len({len(scene.bands) for scene in scenes}) > 1:
         return None
-    share = vote(describe_places(scenes, kept), kept.label, kept.group)
+    features = describe_places(scenes, kept)
+    finite = np.flatnonzero(np.isfinite(features).all(axis=1))
+    kept, classes = kept.take(finite), np.unique(kept.label[finite])
+    if len(classes) < 2:
+        return None
+    share = vote(features[finite], kept.label, kept.group)
     known = ~np.isnan(share[:, 0])
     _, first, feature = np.unique(kept.index, return_index=True, return_inverse=True)
     sums = np.zeros((len(first), len(classes)))
@@ -162,7 +166,8 @@ def describe_places(scenes: Sequence[Scene], places: Places) -> Features:
 
     Returns:
         float32 `[n, 5 * bands]`: the value, means of 3 x 3 and 11 x 11 pixels, and logarithms
-        of one plus the deviations of 5 x 5 and 11 x 11, all over valid pixels alone.
+        of one plus the deviations of 5 x 5 and 11 x 11, all over valid, finite pixels alone; NaN
+        for a place on a pixel that is not finite.
     """
     pixels = places.pixels()
     keys = np.column_stack([places.scene, pixels // _BLOCK])
@@ -232,10 +237,9 @@ def _square_distances(some: Features, every: Features) -> NDArray[np.float32]:
 
 
 def _scale(features: Features) -> Features:
-    low, center, high = np.quantile(features, [0.25, 0.5, 0.75], axis=0)
-    spread = (high - low) / _IQR_OF_NORMAL
-    spread = np.where(spread > 0, spread, np.maximum(features.std(axis=0), 1e-12))
-    return np.asarray(np.clip((features - center) / spread, -_CLIP, _CLIP), dtype=np.float32)
+    spread = np.maximum(measure_spread(features, axis=0), 1e-12)
+    scaled = (features - np.median(features, axis=0)) / spread
+    return np.asarray(np.clip(scaled, -_CLIP, _CLIP), dtype=np.float32)
 
 
 def _describe(scene: Scene, pixels: NDArray[np.int64]) -> Features:
@@ -253,7 +257,11 @@ def _describe(scene: Scene, pixels: NDArray[np.int64]) -> Features:
     )
     side = 2 * _REACH + 1
     rows, cols = (pixels - low - _REACH).T
-    return _sum_up(sliding_window_view(data, (side, side), axis=(1, 2))[:, rows, cols])
+    around = sliding_window_view(data, (side, side), axis=(1, 2))[:, rows, cols]
+    known = np.isfinite(around[0, :, _REACH, _REACH])
+    features = np.full((len(pixels), 5 * len(data)), np.nan, dtype=np.float32)
+    features[known] = _sum_up(around[:, known])
+    return features
 
 
 def _sum_up(around: Features) -> Features:
