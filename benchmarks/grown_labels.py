@@ -34,7 +34,7 @@ from landvisor.geo.radiometry import measure_radiometry, robust_scale
 from landvisor.geo.rasters import Reading
 from landvisor.geo.scene import ArraySource, Scene
 from landvisor.labels.extend import Making, extend_places
-from landvisor.labels.grown import FIRST_GROWN, thin_pixels
+from landvisor.labels.grown import thin_pixels
 from landvisor.labels.growth import Block, Grown
 from landvisor.labels.pixels import pixels_to_places
 from landvisor.labels.purity import check_against_mask
@@ -194,7 +194,7 @@ def make_learned(ground: Ground, places: Places, making: Making) -> Places:
     for position in np.unique(places.scene).tolist():
         here = places.on_scene(position)
         pixels, _ = extend_places(here, ground.scenes[position], making, scale=scale)
-        new = thin_pixels(pixels.take(pixels.source >= FIRST_GROWN), GROWN)
+        new = thin_pixels(pixels.take(pixels.made), GROWN)
         parts.append(pixels_to_places(new, here, scene=position))
     return concatenate(parts)
 

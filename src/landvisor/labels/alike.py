@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -55,9 +54,9 @@ def shrink(look: Look, side: int = _SIDE) -> NDArray[np.float32]:
     """Average the cells of a look: `[band, side, side]`, NaN where none has data."""
     step = SIZE // side
     cells = look.mean.reshape(len(look.mean), side, step, side, step)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Mean of empty slice")  # becomes NaN, as it should
-        return np.asarray(np.nanmean(cells, axis=(2, 4)))
+    count = (~np.isnan(cells)).sum(axis=(2, 4), dtype=np.float32)
+    total = np.nansum(cells, axis=(2, 4))
+    return np.asarray(np.divide(total, count, where=count > 0, out=np.full_like(total, np.nan)))
 
 
 def _make_thumbnail(look: Look) -> NDArray[np.float32]:

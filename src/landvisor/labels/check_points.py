@@ -119,23 +119,6 @@ def check_classes(
     return found + [Finding("note", text) for occurs, text in said if occurs]
 
 
-def check_units(label: NDArray[np.int64], unit: NDArray[np.int64], legend: Legend) -> list[Finding]:
-    """Check that each class lies in at least two spatial units, one to test the other.
-
-    Args:
-        label: Class id of each place `[n]`.
-        unit: Spatial unit (block, scene or group) of each place `[n]`.
-        legend: The classes.
-    """
-    alone = [c.name for c in legend.active if len(np.unique(unit[label == c.id])) == 1]
-    units = len(np.unique(unit))
-    text = f"accuracy can be estimated by spatial folds: the places lie in {units} units"
-    if not alone:
-        return [Finding("ok", text)]
-    why = f"classes in one spatial unit only, so no fold can test them: {list_few(alone)}"
-    return [Finding("ok", text), Finding("note", f"{why}; label them elsewhere too")]
-
-
 def check_distance(
     places: Places, scenes: Sequence[Scene], *, legend: Legend, distance: float
 ) -> list[Finding]:
@@ -216,6 +199,25 @@ def check_isolated(
     return found, suspects
 
 
+def suspect_points(points: Points, suspects: Sequence[Suspect], legend: Legend) -> Points:
+    """Keep the suspect features, the surest first, with what their neighbours say.
+
+    Args:
+        points: The points as read.
+        suspects: Of these points.
+        legend: The classes.
+
+    Returns:
+        Points with two more columns, `neighbours_say` and `score`.
+    """
+    names = {c.id: c.name for c in legend.classes}
+    frame = points.frame.iloc[[suspect.index for suspect in suspects]].assign(
+        neighbours_say=[names[suspect.says] for suspect in suspects],
+        score=[suspect.score for suspect in suspects],
+    )
+    return Points(frame, legend, points.notes)
+
+
 def _describe_agreement(votes: Votes, legend: Legend) -> str:
     named = [c.name for c in legend.classes if c.id in votes.apart]
     text = (
@@ -241,22 +243,3 @@ def _part(
     values: NDArray[np.int64], chosen: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return values[chosen], values[~chosen]
-
-
-def suspect_points(points: Points, suspects: Sequence[Suspect], legend: Legend) -> Points:
-    """Keep the suspect features, the surest first, with what their neighbours say.
-
-    Args:
-        points: The points as read.
-        suspects: Of these points.
-        legend: The classes.
-
-    Returns:
-        Points with two more columns, `neighbours_say` and `score`.
-    """
-    names = {c.id: c.name for c in legend.classes}
-    frame = points.frame.iloc[[suspect.index for suspect in suspects]].assign(
-        neighbours_say=[names[suspect.says] for suspect in suspects],
-        score=[suspect.score for suspect in suspects],
-    )
-    return Points(frame, legend, points.notes)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from landvisor.errors import CollectionError
-from landvisor.files import command_line, publish_directory, run_record, write_json
+from landvisor.files import RECORD, command_line, publish_directory, run_record, write_json
 from landvisor.geo.collection import Collection, Item, write_collection
 from landvisor.geo.legend import write_legend
 from landvisor.geo.mask_values import LEGEND
@@ -146,7 +146,7 @@ def write_cleaned(cleaned: Cleaned, out: Path | str, *, overwrite: bool = False)
             command_line(), seed=0, recipe={"detectors": list(cleaned.detectors)}, inputs=source,
             started=started, outputs=folder,
         )  # fmt: skip
-        write_json(folder / "run.json", record)
+        write_json(folder / RECORD, record)
 
 
 def _find_detector(detector: str | Detector) -> tuple[str, Detector]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from landvisor.geo.places import Places, concatenate
 from landvisor.labels.extend import Extended, Making, extend_ground
 from landvisor.labels.ground import Ground, split_by_scene
-from landvisor.labels.grown import FIRST_GROWN, thin_pixels
+from landvisor.labels.grown import thin_pixels
 from landvisor.labels.material import Material
 from landvisor.labels.pixels import pixels_to_places
 from landvisor.recipe import Recipe
@@ -44,7 +44,7 @@ def _grow(
     material: Material, kept: Places, making: Making, limit: int
 ) -> tuple[Places, tuple[str, ...]]:
     def deliver(extended: Extended) -> Places:
-        made = extended.pixels.take(extended.pixels.source >= FIRST_GROWN)
+        made = extended.pixels.take(extended.pixels.made)
         return pixels_to_places(thin_pixels(made, limit), extended.places, scene=extended.position)
 
     places = split_by_scene(kept, len(material.scenes))

@@ -11,13 +11,11 @@ from scipy.spatial import cKDTree
 
 from landvisor.errors import PointsError
 from landvisor.geo.legend import Legend
-from landvisor.geo.places import SOURCES, Places, concatenate, make_places
+from landvisor.geo.places import Places, concatenate, make_places
 from landvisor.geo.scene import Scene
 from landvisor.labels.label_raster import read_label_raster
 from landvisor.labels.pixels import SURE, LabelledPixels
 from landvisor.labels.simulate import number_groups
-
-FIRST_GROWN = SOURCES["linked"]
 
 
 def read_grown(
@@ -76,7 +74,7 @@ def _find_raster(path: Path, scene: Scene, *, alone: bool) -> Path | None:
 
 def _resolve(pixels: LabelledPixels, legend: Legend) -> LabelledPixels:
     label = legend.resolve(pixels.label)
-    grown = (pixels.source >= FIRST_GROWN) & (label >= 0)
+    grown = pixels.made & (label >= 0)
     return replace(pixels.take(grown), label=label[grown].astype(np.uint8))
 
 

@@ -21,7 +21,6 @@ from landvisor.files import (
     write_json,
 )
 from landvisor.geo.collection import CollectionSource, as_collection
-from landvisor.geo.places import SOURCES
 from landvisor.geo.points import Points
 from landvisor.labels.extend import (
     Extended,
@@ -164,8 +163,7 @@ def make_labels(
 
 def drop_classes(pixels: LabelledPixels, rejected: tuple[int, ...]) -> LabelledPixels:
     """Take back the linked and grown labels of some classes; their places stay."""
-    made = pixels.source >= SOURCES["linked"]
-    return pixels.take(~(made & np.isin(pixels.label, rejected)))
+    return pixels.take(~(pixels.made & np.isin(pixels.label, rejected)))
 
 
 def _write(ground: Ground, making: Making, path_of: Callable[[int], Path]) -> MadeLabels:

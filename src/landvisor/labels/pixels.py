@@ -11,6 +11,8 @@ from landvisor.geo.places import SOURCES, Places
 from landvisor.geo.tiling import Shape
 
 SURE = 255
+FIRST_MADE = SOURCES["linked"]
+"""Sources from this one on are labels made from labels; below it are points."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +42,11 @@ class LabelledPixels:
         """Keep the pixels that a boolean `[n]` marks, or those at ascending positions."""
         arrays = (getattr(self, field.name)[selection] for field in fields(self)[1:])
         return LabelledPixels(self.shape, *arrays)
+
+    @property
+    def made(self) -> NDArray[np.bool_]:
+        """Tell which pixels `[n]` have a label made from labels, not that of a place."""
+        return np.asarray(self.source >= FIRST_MADE)
 
     def coords(self) -> NDArray[np.int64]:
         """Return `[n, 2]`: (row, col) of each pixel."""

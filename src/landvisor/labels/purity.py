@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landvisor.geo.legend import Legend
-from landvisor.geo.places import SOURCES, Places
+from landvisor.geo.places import Places
 from landvisor.labels.pixels import LabelledPixels
 from landvisor.labels.simulate import derive_generator
 
 WARN_BELOW = 0.95
 _CODES = 256
-_FIRST_MADE = SOURCES["linked"]
 
 Counts = NDArray[np.int64]
 
@@ -164,7 +163,7 @@ def check_against_mask(pixels: LabelledPixels, truth: NDArray[np.int64]) -> tupl
         pixels: Labels of one scene, those of places among them, which are not counted.
         truth: Resolved class ids `[row, col]`; below 0 is unlabelled.
     """
-    new = pixels.take(pixels.source >= _FIRST_MADE)
+    new = pixels.take(pixels.made)
     true = truth.ravel()[new.position]
     known = true >= 0
     return count_labels(new.label[known]), count_labels(new.label[known & (true == new.label)])
@@ -172,9 +171,9 @@ def check_against_mask(pixels: LabelledPixels, truth: NDArray[np.int64]) -> tupl
 
 def check_against_places(pixels: LabelledPixels, held: Places) -> tuple[Counts, Counts]:
     """Count held-out places that lie on new labels, and those that agree, by the label given."""
-    found = pixels.find(held.pixels())
-    on_new = (found >= 0) & (pixels.source[found] >= _FIRST_MADE) if len(pixels) else found >= 0
-    given, true = pixels.label[found[on_new]], held.label[on_new]
+    new = pixels.take(pixels.made)
+    found = new.find(held.pixels())
+    given, true = new.label[found[found >= 0]], held.label[found >= 0]
     return count_labels(given), count_labels(given[given == true])
 
 

@@ -24,6 +24,7 @@ from landvisor.geo.points import Points, places_to_points, write_points
 from landvisor.geo.rasters import Reading, open_scene
 from landvisor.geo.scene import Scene, scene_from_array
 from landvisor.geo.tiling import split_blocks
+from landvisor.labels.findings import list_few
 from landvisor.labels.simulate import draw_places, resolve_mask, simulate_places
 from landvisor.labels.strategies import USES, DrawRule
 from landvisor.parallel import map_ordered
@@ -353,7 +354,6 @@ def _numbers(frame: Any, column: str) -> NDArray[np.float64]:
 def _note(facts: SampleFacts, bare: Sequence[str], *, unmasked: int) -> tuple[str, ...]:
     names = {c.id: c.name for c in facts.legend.active}
     lost = [names[i] for i, count in facts.per_class.items() if not count]
-    listed = ", ".join(bare[:5]) + (f" and {len(bare) - 5} more" if len(bare) > 5 else "")
     jitter, noise = facts.rule.jitter, facts.rule.noise
     said = (
         (facts.placement == ORACLE, _ORACLE_NOTE),
@@ -361,7 +361,7 @@ def _note(facts: SampleFacts, bare: Sequence[str], *, unmasked: int) -> tuple[st
          "of the pixel where it was drawn"),
         (noise, f"{noise:.0%} of the points of an image were given another class at random"),
         (unmasked, f"{unmasked} scenes have no mask and are left out"),
-        (bare, f"{len(bare)} images got no point: {listed}"),
+        (bare, f"{len(bare)} images got no point: {list_few(bare)}"),
         (lost, f"no point has class {', '.join(lost)}"),
     )  # fmt: skip
     return tuple(text for occurs, text in said if occurs)
