@@ -166,7 +166,8 @@ def test_classes_that_are_not_pure_enough_lose_their_new_labels_and_keep_their_p
     )  # fmt: skip
     assert kept.facts["purity"]["purity"] < 0.9
     assert set(kept.facts["rejected"]) == {"water", "sand"}
-    assert "taken back" in kept.lines[-1]
+    assert "taken back: water, sand; 16 labelled pixels are left" in kept.lines[-1]
+    assert kept.facts["kept"] == 2 * len(POINTS)
     for name in "ab":
         back = read_label_raster(two / "grown" / f"{name}.tif", open_scene(two / f"{name}.png"))
         assert len(back) == len(POINTS)
@@ -245,3 +246,23 @@ def test_options_choose_the_split(two):
     assert grow_points(two / "collection.csv", two / "points.gpkg", options=options).facts[
         "scenes"
     ] == ["a", "b"]
+
+
+def test_the_record_hashes_images_masks_and_points(two):
+    link_points(two / "collection.csv", two / "points.gpkg", out=two / "linked")
+    inputs = json.loads((two / "linked" / "run.json").read_text())["inputs"]
+    assert set(inputs) == {"scene a", "scene b", "mask a", "mask b", "points"}
+    assert all(len(found["sha256"]) == 64 for found in inputs.values())
+
+
+def test_features_of_a_scene_are_asked_for_once(two):
+    asked = []
+
+    def features(scene):
+        asked.append(scene.name)
+        return scene.read().data / np.float32(50)
+
+    bare = Collection((Item("a", two / "a.png"), Item("b", two / "b.png")), LEGEND)
+    made = grow_points(bare, two / "points.gpkg", making=Making(features=features, holdout=0.5))
+    assert made.facts["purity"]["checked"] > 0
+    assert sorted(asked) == ["a", "b"]

@@ -86,7 +86,7 @@ def robust_scale(radiometry: Radiometry) -> NDArray[np.float64]:
 
 
 def measure_spread(values: NDArray[np.floating], *, axis: int) -> NDArray[np.float64]:
-    """Measure the middle range of values along an axis as `robust_scale` does; 0 if all are one.
+    """Measure the spread of values along an axis as `robust_scale` does; 0 if there is none.
 
     Args:
         values: Finite, any shape.

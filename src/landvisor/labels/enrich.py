@@ -15,7 +15,7 @@ from landvisor.recipe import Recipe
 
 
 def choose_learned(
-    material: Material, chosen: NDArray[np.bool_], recipe: Recipe
+    material: Material, chosen: NDArray[np.bool_], recipe: Recipe, *, checked: bool = True
 ) -> tuple[Places, tuple[str, ...]]:
     """Return the places to learn from: those chosen, and labels made from them.
 
@@ -27,13 +27,15 @@ def choose_learned(
         material: Everything labelled.
         chosen: `[n]`: places of the material that may be learned from.
         recipe: Its `link`, `grow`, `labels.max_grown` and `seed` are used.
+        checked: Purity is measured and told, for which all is linked and grown once more.
 
     Returns:
         Places, the chosen ones first, and what should be said of the others.
     """
     kept, left_out = material.places.take(chosen), material.places.take(~chosen)
     made = material.grown.take(~np.isin(material.grown.group, left_out.group))
-    making = Making(link=recipe.link, grow=recipe.grow, seed=recipe.seed)
+    holdout = Making.holdout if checked else 0.0
+    making = Making(link=recipe.link, grow=recipe.grow, seed=recipe.seed, holdout=holdout)
     if making.link.area == "none" and not making.grows:
         return concatenate([kept, made]), ()
     grown, notes = _grow(material, kept, making, recipe.labels.max_grown)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -191,6 +191,9 @@ def _extend_one(
     position: int,
 ) -> tuple[T, Tally, LinkFacts]:
     scene, places = ground.scenes[position], ground.read_places(position)
+    if making.grows and making.features is not None:
+        features = making.features(scene)  # an encoder takes its time, and is asked once
+        making = replace(making, features=lambda _: features)
     # threads are spent on scenes, and on the blocks of a scene that is alone
     extend = partial(
         extend_places, scene=scene, making=making, scale=scale,
@@ -203,7 +206,7 @@ def _extend_one(
         reference = int((truth >= 0).sum())
     else:
         held = draw_held_out(places, share=making.holdout, seed=making.seed, name=scene.name)
-        kept, _ = extend(places.take(~held))
+        kept = extend(places.take(~held))[0] if held.any() else pixels
         checked, right = check_against_places(kept, places.take(held))
         reference = int(held.sum())
     tally = Tally(

@@ -20,7 +20,7 @@ from landvisor.files import (
     run_record,
     write_json,
 )
-from landvisor.geo.collection import CollectionSource, as_collection
+from landvisor.geo.collection import Collection, CollectionSource, as_collection
 from landvisor.geo.points import Points
 from landvisor.labels.extend import (
     Extended,
@@ -154,7 +154,7 @@ def make_labels(
         write_json(folder / FACTS, made.facts)
         record = run_record(
             command_line(), seed=making.seed, recipe=describe_choices(making), started=started,
-            inputs=collection.files(), outputs=folder,
+            inputs=_name_inputs(collection, points), outputs=folder,
         )  # fmt: skip
         write_json(folder / RECORD, record)
     names = [_file_name(ground, position) for position in range(len(ground.scenes))]
@@ -199,14 +199,27 @@ def _conclude(
         "links": asdict(extension.links) if making.link.area != "none" else None,
         "rejected": _name_classes(ground, extension.rejected),
         "purity": extension.purity.summary(),
+        "kept": extension.purity.count_left(extension.rejected),
         "scenes": [scene.name for scene in ground.scenes],
         "notes": list(ground.notes),
     }
     links = extension.links.lines() if making.link.area != "none" else []
-    lost = facts["rejected"]
-    said = f"purity under {100 * making.min_purity:g} % or unknown, so taken back: "
     lines = [*(f"note: {note}" for note in ground.notes), *links, *extension.purity.lines()]
-    return MadeLabels(facts, (*lines, *([said + ", ".join(lost)] if lost else [])), pixels=pixels)
+    if extension.rejected:
+        lines.append(
+            f"purity under {100 * making.min_purity:g} % or unknown, so taken back: "
+            f"{', '.join(facts['rejected'])}; {facts['kept']:,} labelled pixels are left"
+        )
+    return MadeLabels(facts, tuple(lines), pixels=pixels)
+
+
+def _name_inputs(
+    collection: Collection, points: Path | str | Points | None
+) -> dict[str, Path | str]:
+    """Name what a run record hashes: points in memory have no file."""
+    masks = {f"mask {item.name}": item.mask for item in collection.items if item.mask is not None}
+    given = {"points": points} if isinstance(points, Path | str) else {}
+    return {**collection.files(), **masks, **given}
 
 
 def _file_name(ground: Ground, position: int) -> str:

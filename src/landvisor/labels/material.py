@@ -18,7 +18,7 @@ from landvisor.geo.scene import Scene
 from landvisor.geo.validity import suspect_collar
 from landvisor.labels.background import ValidAt, draw_background
 from landvisor.labels.grown import read_grown
-from landvisor.labels.sampling import describe_origin
+from landvisor.labels.sampling import describe_origin, read_validity
 from landvisor.labels.simulate import simulate_places
 from landvisor.options import Options
 from landvisor.recipe import LabelSpec
@@ -167,7 +167,8 @@ def _read_grown(
         return no_places(), ()
     grown = read_grown(how.grown, places, scenes=scenes, legend=legend, limit=limit)
     note = (
-        f"{len(grown):,} labels made from labels are learned from, at most {limit:,} a class and "
+        f"{len(grown):,} labels made from labels are learned from, on "
+        f"{len(np.unique(grown.scene))} of {len(scenes)} scenes, at most {limit:,} a class and "
         "scene; whoever made them saw all points, so the stated accuracy may be a little high"
     )
     return grown, (note,)
@@ -182,7 +183,7 @@ def _from_masks(
     for position, (item, scene) in enumerate(zip(collection.items, scenes, strict=True)):
         found = simulate_places(
             item.read_mask(scene), legend=legend, strategy="dense", n=1, seed=0, name=item.name,
-            valid=scene.read().valid,
+            valid=read_validity(scene),
         )  # fmt: skip
         parts.append(replace(found, scene=np.full(len(found), position)))
     places = concatenate(parts)

@@ -88,6 +88,11 @@ class Purity:
             if new[i] and not rate >= least
         )  # fmt: skip
 
+    def count_left(self, rejected: tuple[int, ...]) -> int:
+        """Count the labelled pixels that are left when classes lose their new labels."""
+        new = self.tally.after - self.tally.before
+        return int(self.tally.after.sum() - new[list(rejected)].sum())
+
     def summary(self) -> dict[str, Any]:
         """Return plain values."""
         t = self.tally
