@@ -11,6 +11,7 @@ from landvisor.geo.styles import pixel_space_allowed
 from landvisor.labels.check import check_inputs, check_units
 from landvisor.labels.check_images import check_scenes
 from landvisor.labels.check_points import check_classes
+from landvisor.labels.looks import look_at
 
 LEGEND = Legend((LandClass(1, "sand", "#ffee88"), LandClass(2, "sea", "#3333ff")))
 
@@ -45,6 +46,10 @@ def test_clean_inputs_have_neither_notes_nor_problems(tmp_path):
     assert len(checked.places) == len(rows)
 
 
+def check_all(scenes):
+    return check_scenes(scenes, [look_at(scene) for scene in scenes])
+
+
 @pytest.mark.parametrize(
     ("other", "level", "what"),
     [
@@ -55,7 +60,7 @@ def test_clean_inputs_have_neither_notes_nor_problems(tmp_path):
     ],
 )
 def test_scenes_that_differ_are_told(other, level, what):
-    found = check_scenes([make_scene(), make_scene("b", **other)])
+    found = check_all([make_scene(), make_scene("b", **other)])
     assert any(f"differ in {what}" in text for text in texts(found, level))
 
 
@@ -63,9 +68,9 @@ def test_dead_bands_are_told_overall_or_by_scene():
     dead = make_scene().read().data.copy()
     dead[1] = 7
     assert any(
-        "tell nothing: band 2" in t for t in texts(check_scenes([make_scene(data=dead)]), "note")
+        "tell nothing: band 2" in t for t in texts(check_all([make_scene(data=dead)]), "note")
     )
-    mixed = check_scenes([make_scene(), make_scene("b", data=dead)])
+    mixed = check_all([make_scene(), make_scene("b", data=dead)])
     assert any("b (band 2)" in text for text in texts(mixed, "note"))
 
 
@@ -74,12 +79,12 @@ def test_black_collars_hint_at_nodata():
     data[:, :, :15] = 3
     assert any(
         "--nodata 0 --nodata-tolerance 6" in t
-        for t in texts(check_scenes([make_scene(data=data)]), "note")
+        for t in texts(check_all([make_scene(data=data)]), "note")
     )
 
 
 def test_imagery_without_data_is_a_problem():
-    found = check_scenes([make_scene(data=np.full((2, 30, 40), np.nan))])
+    found = check_all([make_scene(data=np.full((2, 30, 40), np.nan))])
     assert any("check the no-data value" in text for text in texts(found, "problem"))
 
 
@@ -206,8 +211,8 @@ def test_scenes_without_data_are_told_whatever_block_is_empty():
     blank = make_scene("blank", np.full((1, 600, 600), np.nan))
     # so many scenes that one block of each is surveyed
     scenes = [*(make_scene(f"{k}", data) for k in range(40)), blank]
-    assert any("without data: blank" in text for text in texts(check_scenes(scenes), "note"))
-    assert not any("without data: 0" in text for text in texts(check_scenes(scenes), "note"))
+    assert any("without data: blank" in text for text in texts(check_all(scenes), "note"))
+    assert not any("without data: 0" in text for text in texts(check_all(scenes), "note"))
 
 
 def test_images_of_other_splits_are_held_against_these_and_not_checked():

@@ -245,6 +245,8 @@ def test_a_method_may_be_any_function():
         Grown(np.full((9, 9), 5), np.ones((9, 9))),
         Grown(np.full((9, 9), -2), np.ones((9, 9))),
         Grown(np.zeros((9, 9)), np.ones((9, 9))),
+        Grown(np.zeros((9, 9), dtype=int), np.full((9, 9), np.nan)),
+        Grown(np.zeros((9, 9), dtype=int), np.full((9, 9), 1.5)),
     ],
 )
 def test_a_method_that_returns_something_else_is_refused(returned):

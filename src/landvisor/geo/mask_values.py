@@ -39,7 +39,8 @@ def count_values(labels: NDArray[np.integer]) -> dict[int, int]:
     if high - low > 1 << 16:
         values, counts = np.unique(labels, return_counts=True)
         return dict(zip(values.tolist(), counts.tolist(), strict=True))
-    counts = np.bincount((labels - low).ravel())
+    above = labels if low == 0 else labels.astype(np.int64) - low  # int16 would overflow
+    counts = np.bincount(above.ravel())
     return {low + int(i): int(counts[i]) for i in np.flatnonzero(counts)}
 
 

@@ -50,10 +50,10 @@ def find_alike(thumbnails: Thumbnails) -> list[tuple[int, int, float]]:
     return sorted(pair for block in _split(thumbnails) for pair in block)
 
 
-def shrink(look: Look, side: int = _SIDE) -> NDArray[np.float32]:
-    """Average the cells of a look: `[band, side, side]`, NaN where none has data."""
-    step = SIZE // side
-    cells = look.mean.reshape(len(look.mean), side, step, side, step)
+def shrink(look: Look) -> NDArray[np.float32]:
+    """Average the cells of a look: `[band, 32, 32]`, NaN where none has data."""
+    step = SIZE // _SIDE
+    cells = look.mean.reshape(len(look.mean), _SIDE, step, _SIDE, step)
     count = (~np.isnan(cells)).sum(axis=(2, 4), dtype=np.float32)
     total = np.nansum(cells, axis=(2, 4))
     return np.asarray(np.divide(total, count, where=count > 0, out=np.full_like(total, np.nan)))

@@ -15,18 +15,18 @@ from landvisor.geo.scene import Scene, name_crs
 from landvisor.geo.survey import Survey, join_surveys, survey_scenes
 from landvisor.labels.detectors import detect_identical_masks
 from landvisor.labels.findings import Finding, Level, attempt, list_few
-from landvisor.labels.looks import Look, MaskLook, look_at, look_at_mask
+from landvisor.labels.looks import Look, MaskLook, look_at_mask
 from landvisor.parallel import map_ordered
 
 _BLACK_SHARE = 0.01
 
 
-def check_scenes(scenes: Sequence[Scene], looks: Sequence[Look] | None = None) -> list[Finding]:
+def check_scenes(scenes: Sequence[Scene], looks: Sequence[Look]) -> list[Finding]:
     """Check sizes, bands, values and no-data of scenes.
 
     Args:
         scenes: The scenes, all of which can be read.
-        looks: What they look like; looked at where None.
+        looks: What they look like.
     """
     found: list[Finding] = []
     if not scenes:
@@ -35,10 +35,9 @@ def check_scenes(scenes: Sequence[Scene], looks: Sequence[Look] | None = None) -
     found += [Finding("note", note) for note in dict.fromkeys(n for s in scenes for n in s.notes)]
     if len({len(scene.bands) for scene in scenes}) > 1:
         return found
-    seen = looks if looks is not None else attempt(map_ordered, look_at, scenes, found=found)
     surveys = attempt(survey_scenes, scenes, found=found)
-    if surveys is not None and seen is not None:
-        found += _check_values(scenes, join_surveys(surveys), seen)
+    if surveys is not None:
+        found += _check_values(scenes, join_surveys(surveys), looks)
     return found
 
 

@@ -35,12 +35,10 @@ def list_few(names: Iterable[str], *, shown: int = 5) -> str:
     return ", ".join(every[:shown]) + more
 
 
-def attempt(
-    function: Callable[..., T], *given: object, found: list[Finding], level: Level = "problem"
-) -> T | None:
-    """Call a function; what it refuses becomes a finding."""
+def attempt(function: Callable[..., T], *given: object, found: list[Finding]) -> T | None:
+    """Call a function; what it refuses becomes a problem."""
     try:
         return function(*given)
     except LandvisorError as error:
-        found.append(Finding(level, str(error)))
+        found.append(Finding("problem", str(error)))
         return None

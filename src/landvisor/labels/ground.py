@@ -16,7 +16,8 @@ from landvisor.geo.places import Places, make_places
 from landvisor.geo.points import Points
 from landvisor.geo.scene import Scene
 from landvisor.labels.material import gather
-from landvisor.labels.simulate import number_groups
+from landvisor.labels.sampling import read_values
+from landvisor.labels.simulate import number_groups, resolve_mask
 from landvisor.options import Options
 from landvisor.recipe import LabelSpec
 
@@ -45,17 +46,17 @@ class Ground:
         """Return the places of one scene, counting it as scene `position`."""
         if self.places is not None:
             return self.places[position]
-        item, scene = self.items[position], self.scenes[position]
-        ids = self.legend.resolve(item.read_mask(scene))
+        ids = self.read_truth(position)
         coords = np.argwhere(ids >= 0)
-        coords = coords[scene.valid_at(coords)]
-        group = number_groups(item.name, "mask", len(coords))
-        label = ids[coords[:, 0], coords[:, 1]]
+        coords = coords[self.scenes[position].valid_at(coords)]
+        group = number_groups(self.items[position].name, "mask", len(coords))
+        label = ids[coords[:, 0], coords[:, 1]].astype(np.int64)
         return make_places(coords.astype(np.float64), label, scene=position, group=group)
 
-    def read_truth(self, position: int) -> NDArray[np.int64]:
-        """Return the true classes `[row, col]` of a scene; below 0 is unlabelled."""
-        return self.legend.resolve(self.items[position].read_mask(self.scenes[position]))
+    def read_truth(self, position: int) -> NDArray[np.int16]:
+        """Return the classes `[row, col]` that a scene's mask has; below 0 is unlabelled."""
+        values, known = read_values(self.items[position].open_mask(self.scenes[position]))
+        return resolve_mask(values, legend=self.legend, valid=known)
 
 
 def find_ground(

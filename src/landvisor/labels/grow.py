@@ -220,10 +220,16 @@ def _check_grown(grown: Grown, block: Block) -> Grown:
         and grown.point.dtype.kind == "i"
         and grown.point.min() >= NOBODY
         and grown.point.max() < len(block.points)
+        and _are_shares(grown.confidence[grown.point != NOBODY])
     )
     if not fits:
         raise ModelError(
             f"the method of growing returned {type(grown).__name__} of shapes {shapes}; need a "
-            f"Grown of {block.valid.shape} with integers from -1 to {len(block.points) - 1}"
+            f"Grown of {block.valid.shape} with integers from -1 to {len(block.points) - 1} and "
+            "confidences above 0, up to 1"
         )
     return grown
+
+
+def _are_shares(values: NDArray[np.floating]) -> bool:
+    return bool(((values > 0) & (values <= 1)).all())

@@ -18,8 +18,7 @@ from landvisor.geo.scene import Scene
 from landvisor.geo.validity import suspect_collar
 from landvisor.labels.background import ValidAt, draw_background
 from landvisor.labels.grown import read_grown
-from landvisor.labels.sampling import describe_origin, read_validity
-from landvisor.labels.simulate import simulate_places
+from landvisor.labels.sampling import describe_origin, draw_from_mask
 from landvisor.options import Options
 from landvisor.recipe import LabelSpec
 
@@ -181,10 +180,7 @@ def _from_masks(
         raise PointsError("masks need a legend; put legend.toml beside them or give --legend")
     parts = []
     for position, (item, scene) in enumerate(zip(collection.items, scenes, strict=True)):
-        found = simulate_places(
-            item.read_mask(scene), legend=legend, strategy="dense", n=1, seed=0, name=item.name,
-            valid=read_validity(scene),
-        )  # fmt: skip
+        found = draw_from_mask(item, scene, legend=legend, strategy="dense").places
         parts.append(replace(found, scene=np.full(len(found), position)))
     places = concatenate(parts)
     nothing = places.take(np.zeros(len(places), dtype=bool))

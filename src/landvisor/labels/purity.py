@@ -161,7 +161,7 @@ def draw_held_out(places: Places, *, share: float, seed: int, name: str) -> NDAr
     return held
 
 
-def check_against_mask(pixels: LabelledPixels, truth: NDArray[np.int64]) -> tuple[Counts, Counts]:
+def check_against_mask(pixels: LabelledPixels, truth: NDArray[np.integer]) -> tuple[Counts, Counts]:
     """Count new labels with a true class, and the right ones, by the class they were given.
 
     Args:

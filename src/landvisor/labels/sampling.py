@@ -120,7 +120,7 @@ class Sample(NamedTuple):
     facts: SampleFacts
 
 
-class _Drawn(NamedTuple):
+class Drawn(NamedTuple):
     """What one mask gave: points, valid labelled pixels, and pixels by mask value."""
 
     places: Places
@@ -158,7 +158,7 @@ def simulate_points(
     scene = (
         scene_from_array(mask, name="mask") if isinstance(mask, np.ndarray) else open_scene(mask)
     )
-    values, known = _read_values(scene)
+    values, known = read_values(scene)
     places = simulate_places(
         values,
         legend=legend,
@@ -212,8 +212,8 @@ def sample_collection(
     known = legend or collection.legend
     classes, notes = (known, ()) if known else _derive_legend(items, scenes, workers)
 
-    def draw(pair: tuple[Item, Scene]) -> _Drawn:
-        return _draw(*pair, legend=classes, strategy=strategy, n=n, seed=seed, rule=how)
+    def draw(pair: tuple[Item, Scene]) -> Drawn:
+        return draw_from_mask(*pair, legend=classes, strategy=strategy, n=n, seed=seed, rule=how)
 
     drawn = map_ordered(draw, zip(items, scenes, strict=True), workers=workers)
     places = concatenate(
@@ -282,29 +282,42 @@ def describe_origin(points: Points) -> tuple[str, ...]:
     return tuple(f"{m.sum():,} of {count:,} points {text}" for m, text in said if m.any())
 
 
+def draw_from_mask(
+    item: Item,
+    scene: Scene,
+    *,
+    legend: Legend,
+    strategy: str,
+    n: int = 1,
+    seed: int = 0,
+    rule: DrawRule | None = None,
+) -> Drawn:
+    """Draw places from the mask of one scene, on its data alone; see `sample_collection`."""
+    values, known = read_values(item.open_mask(scene))
+    valid = known & read_validity(scene)
+    labels = resolve_mask(values, legend=legend, valid=valid)
+    places = draw_places(
+        labels, legend=legend, strategy=strategy, n=n, seed=seed, name=item.name, valid=valid,
+        rule=rule,
+    )  # fmt: skip
+    return Drawn(places, int(np.count_nonzero(labels >= 0)), _count_known(values, known))
+
+
+def read_values(mask: Scene) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
+    """Read a mask's values `[row, col]` as whole numbers, and where they mean something."""
+    data, known = mask.read()
+    values = data[0]
+    if values.dtype.kind in "iu":
+        return values, known
+    return np.where(known, values, UNLABELLED).astype(np.int64), known
+
+
 def read_validity(scene: Scene) -> NDArray[np.bool_]:
     """Read which pixels `[row, col]` of a scene hold data, without holding all its bands."""
     valid = np.empty(scene.shape, dtype=bool)
     for block in split_blocks(scene.shape, _BLOCK):
         valid[block.slices] = scene.read_valid(block)
     return valid
-
-
-def _draw(item: Item, scene: Scene, *, legend: Legend, **how: Any) -> _Drawn:
-    values, known = _read_values(item.open_mask(scene))
-    valid = known & read_validity(scene)
-    labels = resolve_mask(values, legend=legend, valid=valid)
-    places = draw_places(labels, legend=legend, name=item.name, valid=valid, **how)
-    return _Drawn(places, int(np.count_nonzero(labels >= 0)), _count_known(values, known))
-
-
-def _read_values(mask: Scene) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
-    """Read a mask's values as whole numbers, and where they mean something."""
-    data, known = mask.read()
-    values = data[0]
-    if values.dtype.kind in "iu":
-        return values, known
-    return np.where(known, values, UNLABELLED).astype(np.int64), known
 
 
 def _count_known(values: NDArray[np.integer], known: NDArray[np.bool_]) -> dict[int, int]:
@@ -316,7 +329,7 @@ def _derive_legend(
 ) -> tuple[Legend, tuple[str, ...]]:
     def count(pair: tuple[Item, Scene]) -> dict[int, int]:
         item, scene = pair
-        return _count_known(*_read_values(item.open_mask(scene)))
+        return _count_known(*read_values(item.open_mask(scene)))
 
     counted = map_ordered(count, zip(items, scenes, strict=True), workers=workers)
     return derive_legend(_add_up(counted))
