@@ -16,8 +16,8 @@ from landvisor.geo.points import Points, read_points
 from landvisor.geo.rasters import Reading
 from landvisor.geo.scene import Scene, scene_from_array
 from landvisor.geo.styles import pixel_space_allowed
+from landvisor.labels.origin import describe_origin
 from landvisor.labels.sampling import (
-    describe_origin,
     read_validity,
     sample_collection,
     sample_to_points,
@@ -196,6 +196,8 @@ def test_points_of_people_need_no_word(collection):
     frame = gpd.GeoDataFrame({"class_id": [1], "source": ["human"]}, geometry=[Point(0, 0)])
     assert describe_origin(Points(frame, LEGEND)) == ()
     assert describe_origin(Points(frame.iloc[:0], LEGEND)) == ()
+    measured = frame.assign(noise=0.3, jitter=2.0, placement="oracle interior")
+    assert describe_origin(Points(measured, LEGEND)) == ()
 
 
 def test_float_masks_with_holes_are_read(tmp_path):

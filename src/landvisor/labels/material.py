@@ -18,7 +18,8 @@ from landvisor.geo.scene import Scene
 from landvisor.geo.validity import suspect_collar
 from landvisor.labels.background import ValidAt, draw_background
 from landvisor.labels.grown import read_grown
-from landvisor.labels.sampling import describe_origin, draw_from_mask
+from landvisor.labels.origin import describe_origin
+from landvisor.labels.sampling import draw_from_mask
 from landvisor.options import Options
 from landvisor.recipe import LabelSpec
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyogrio
 from numpy.typing import NDArray
 
@@ -25,11 +24,11 @@ from landvisor.geo.rasters import Reading, open_scene
 from landvisor.geo.scene import Scene, scene_from_array
 from landvisor.geo.tiling import split_blocks
 from landvisor.labels.findings import list_few
+from landvisor.labels.origin import ORACLE, name_placement, note_origin
 from landvisor.labels.simulate import draw_places, resolve_mask, simulate_places
 from landvisor.labels.strategies import USES, DrawRule
 from landvisor.parallel import map_ordered
 
-ORACLE = "oracle interior"
 _ORACLE_NOTE = (
     "each point lies at the most interior pixel of its object of the mask: an oracle placed it, "
     "no analyst can; say so beside every result, and do not call the points random"
@@ -170,7 +169,7 @@ def simulate_points(
         rule=rule,
     )
     points = places_to_points(places, [scene], legend)
-    return Points(_describe(points.frame, strategy, rule or DrawRule()), legend)
+    return Points(note_origin(points.frame, strategy, rule or DrawRule()), legend)
 
 
 def sample_collection(
@@ -228,7 +227,7 @@ def sample_collection(
     facts = SampleFacts(
         legend=classes,
         strategy=strategy,
-        placement=_placement(strategy, how),
+        placement=name_placement(strategy, how),
         n=n,
         rule=how,
         seed=seed,
@@ -246,7 +245,7 @@ def sample_to_points(sample: Sample) -> Points:
     """Turn a sample into a points table; `strategy` and `placement` say how it was drawn."""
     facts = sample.facts
     points = places_to_points(sample.places, sample.scenes, facts.legend)
-    frame = _describe(points.frame, facts.strategy, facts.rule)
+    frame = note_origin(points.frame, facts.strategy, facts.rule)
     return Points(frame, points.legend, facts.notes)
 
 
@@ -258,28 +257,6 @@ def write_sample(sample: Sample, out: Path | str, *, overwrite: bool = False) ->
     """
     with publish_file(out, overwrite=overwrite) as aside, _fixed_date():
         write_points(sample_to_points(sample), aside)
-
-
-def describe_origin(points: Points) -> tuple[str, ...]:
-    """Say what every result learned from points must repeat: who placed them, how well.
-
-    Args:
-        points: Any points; only what `sample_to_points` notes in their columns is told.
-
-    Returns:
-        A sentence each on points simulated from masks, placed by an oracle, moved, or given
-        wrong classes; nothing for points that people placed.
-    """
-    frame, count = points.frame, len(points)
-    jitter, noise = (_numbers(frame, name) for name in ("jitter", "noise"))
-    said = (
-        (_words(frame, "source") == "simulated", "are simulated from masks: no analyst saw them"),
-        (_words(frame, "placement") == ORACLE, "lie at the most interior pixel of their object: "
-         "an oracle placed them, no analyst can; do not call them random"),
-        (jitter > 0, f"were moved at random by up to {jitter.max():g} pixels"),
-        (noise > 0, f"are of a draw that gave up to {noise.max():.0%} of them a wrong class"),
-    )  # fmt: skip
-    return tuple(f"{m.sum():,} of {count:,} points {text}" for m, text in said if m.any())
 
 
 def draw_from_mask(
@@ -338,30 +315,6 @@ def _derive_legend(
 def _add_up(counts: Iterable[dict[int, int]]) -> dict[int, int]:
     together = sum((Counter(part) for part in counts), Counter[int]())
     return dict(sorted(together.items()))
-
-
-def _placement(strategy: str, rule: DrawRule) -> str:
-    if strategy == "per_object" and rule.placement == "interior":
-        return ORACLE
-    return strategy if strategy in ("grid", "clustered") else "random"
-
-
-def _describe(frame: Any, strategy: str, rule: DrawRule) -> Any:
-    """Note in columns how points were drawn; `describe_origin` reads them."""
-    spoiled = {name: getattr(rule, name) for name in ("jitter", "noise") if getattr(rule, name)}
-    return frame.assign(strategy=strategy, placement=_placement(strategy, rule), **spoiled)
-
-
-def _words(frame: Any, column: str) -> Any:
-    return frame[column] if column in frame else np.full(len(frame), "")
-
-
-def _numbers(frame: Any, column: str) -> NDArray[np.float64]:
-    """Read a column of numbers; 0 where there is none, so that it has a largest value."""
-    if column not in frame or not len(frame):
-        return np.zeros(max(1, len(frame)))
-    found = pd.to_numeric(frame[column], errors="coerce").fillna(0)
-    return np.asarray(found.to_numpy(dtype=np.float64))
 
 
 def _note(facts: SampleFacts, bare: Sequence[str], *, unmasked: int) -> tuple[str, ...]:
