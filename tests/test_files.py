@@ -326,3 +326,18 @@ def test_a_failure_names_the_output_and_not_the_hidden_folder(tmp_path):
         writing(folder / "map.tif"),
     ):
         raise OSError("lost")
+
+
+def test_an_output_never_replaces_what_the_run_reads(tmp_path):
+    image, folder = tmp_path / "scene.tif", tmp_path / "maps"
+    image.touch()
+    folder.mkdir()
+    (folder / "run.json").write_text("{}")
+    (folder / "model.safetensors").touch()
+    link = tmp_path / "link.tif"
+    link.symlink_to(image)
+    for out, read in ((image, image), (link, image), (folder, folder / "model.safetensors")):
+        with pytest.raises(OutputError, match="would be lost; change --out"):
+            check_output(out, overwrite=True, inputs=[None, 3, str(read)])
+    check_output(folder, overwrite=True, inputs=[image, tmp_path / "gone.tif"])
+    check_output(folder / "new.tif", overwrite=False, inputs=[folder])

@@ -13,7 +13,7 @@ import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -42,7 +42,13 @@ _ALMOST_NOTHING = 16 << 20
 Kind = Literal["file", "folder"]
 
 
-def check_output(path: Path | str, *, overwrite: bool, kind: Kind | None = None) -> None:
+def check_output(
+    path: Path | str,
+    *,
+    overwrite: bool,
+    kind: Kind | None = None,
+    inputs: Iterable[object] = (),
+) -> None:
     """Refuse an output that could not be published, before any work is done for it.
 
     An empty folder counts as free. With `overwrite`, a folder is replaced only if it holds
@@ -52,12 +58,14 @@ def check_output(path: Path | str, *, overwrite: bool, kind: Kind | None = None)
         path: Where the output shall go.
         overwrite: It may replace an earlier output.
         kind: What will be written there; None does not look at what is there now.
+        inputs: What the run reads; what is no path of a file or folder is passed over.
 
     Raises:
-        OutputError: If it exists and may not be replaced, is of the other kind, or its parent is
-            missing or locked.
+        OutputError: If it exists and may not be replaced, is of the other kind, is or holds an
+            input, or its parent is missing or locked.
     """
     target = Path(path).absolute()
+    _check_apart(target, inputs)
     parent = target.parent
     if not parent.is_dir():
         raise OutputError(f"{str(parent)!r} is not a folder; create it or change --out")
@@ -75,6 +83,19 @@ def check_output(path: Path | str, *, overwrite: bool, kind: Kind | None = None)
             f"{str(target)!r} holds files but no {RECORD}, so landvisor did not make it and "
             "will not replace it; change --out"
         )
+
+
+def _check_apart(target: Path, inputs: Iterable[object]) -> None:
+    """Refuse an output that would replace what the run reads."""
+    final = _resolve(target)
+    for given in inputs:
+        if isinstance(given, Path | str) and Path(given).exists():
+            source = _resolve(given)
+            if source == final or final in source.parents:
+                raise OutputError(
+                    f"{str(target)!r} is or holds the input {str(given)!r}, which would be lost; "
+                    "change --out"
+                )
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 from landvisor.accuracy.assess import Assessment
 from landvisor.accuracy.reference import hold_against
 from landvisor.files import (
+    Kind,
     check_output,
     publish_directory,
     publish_file,
@@ -67,7 +68,7 @@ def fit(
     """
     how = options or Options()
     if out is not None:
-        check_output(out, overwrite=how.overwrite, kind="file")
+        _check_out(out, how, kind="file", read=[*as_collection(scenes).sources(), points])
     with work_folder(out) as folder:
         material, settled, learner = _prepare(scenes, points, recipe or Recipe(), how, folder)
         model = fit_material(learner, material, settled, val_split=how.val_split)
@@ -101,10 +102,10 @@ def predict(
         ``landvisor.predict("model.safetensors", "scene.tif", out="maps")``
     """
     how, started = options or Options(), datetime.now(UTC)
-    check_output(out, overwrite=how.overwrite, kind="folder")
+    collection = as_collection(scenes).select(how.split)
+    _check_out(out, how, kind="folder", read=[*collection.sources(), model])
     loaded = model if isinstance(model, Model) else load_model(model)
     choices = recipe or loaded.card.recipe
-    collection = as_collection(scenes).select(how.split)
     opened = collection.open_scenes(how.reading)
     with publish_directory(out, overwrite=how.overwrite) as folder:
         files = write_bundle(loaded, opened, folder, spec=choices.predict, progress=how.on_rows)
@@ -163,7 +164,7 @@ def map(  # noqa: A001 - the verb of the trade, and of the command line
         ``landvisor.map("scene.tif", "points.gpkg", out="result")``
     """
     how, started = options or Options(), datetime.now(UTC)
-    check_output(out, overwrite=how.overwrite, kind="folder")
+    _check_out(out, how, kind="folder", read=[*as_collection(scenes).sources(), points])
     with work_folder(out) as work:
         material, settled, learner = _prepare(scenes, points, recipe or Recipe(), how, work)
         stated = cross_validate(learner, material, settled) if settled.assess.folds else None
@@ -177,6 +178,11 @@ def map(  # noqa: A001 - the verb of the trade, and of the command line
         write_report(folder, files, material=material, card=model.card, assessment=stated)
         write_run(folder, settled, started, scenes=as_collection(scenes), labels=points)
     return MapResult(Path(out), stated, model)
+
+
+def _check_out(out: Path | str, how: Options, *, kind: Kind, read: list[object]) -> None:
+    inputs = [*read, how.grown, how.legend]
+    check_output(out, overwrite=how.overwrite, kind=kind, inputs=inputs)
 
 
 def _prepare(

@@ -166,6 +166,11 @@ class Collection:
                     named[f"scene {item.name}" + (f" band {number + 1}" if number else "")] = file
         return named
 
+    def sources(self) -> list[object]:
+        """List all that the collection is read from, so that no output replaces it."""
+        masks = (item.mask for item in self.items)
+        return [*filter(None, [self.path, *masks]), *self.files().values()]
+
     def groups(self) -> list[str]:
         """Return the group of each item; an item without one is a group of its own."""
         return [item.group or f"scene {item.name}" for item in self.items]
