@@ -42,9 +42,10 @@ def describe_origin(points: Points) -> tuple[str, ...]:
         return ()
     drawn = _words(frame, "source") == "simulated"  # others may mean something else by `noise`
     jitter, noise = (np.where(drawn, _numbers(frame, name), 0) for name in ("jitter", "noise"))
+    oracle = drawn & (_words(frame, "placement") == ORACLE)
     said = (
         (drawn, "are simulated from masks: no analyst saw them"),
-        (drawn & (_words(frame, "placement") == ORACLE), "lie at the most interior pixel of their object: "
+        (oracle, "lie at the most interior pixel of their object: "
          "an oracle placed them, no analyst can; do not call them random"),
         (jitter > 0, f"were moved at random by up to {jitter.max():g} pixels"),
         (noise > 0, f"are of a draw that gave up to {noise.max():.0%} of them a wrong class"),
