@@ -20,8 +20,9 @@ from landvisor.files import (
     run_record,
     write_json,
 )
-from landvisor.geo.collection import Collection, CollectionSource, as_collection
+from landvisor.geo.collection import RASTERS, Collection, CollectionSource, as_collection
 from landvisor.geo.points import Points
+from landvisor.geo.vectors import FORMATS
 from landvisor.labels.extend import (
     Extended,
     Extension,
@@ -137,11 +138,7 @@ def make_labels(
         pure = tuple(drop_classes(pixels, kept.rejected) for pixels in kept.delivered)
         return _conclude(ground, making, kept, pixels=pure)
     target = Path(out)
-    single = target.suffix.lower() in _TIFF
-    if single and len(collection) > 1:
-        raise OutputError(
-            f"{str(target)!r} is one file but there are {len(collection)} scenes; give a folder"
-        )
+    single = _is_file(target, scenes=len(collection))
     check_output(target, overwrite=how.overwrite, kind="file" if single else "folder")
     ground = find_ground(collection, points, options=how)
     if single:
@@ -211,6 +208,21 @@ def _conclude(
             f"{', '.join(facts['rejected'])}; {facts['kept']:,} labelled pixels are left"
         )
     return MadeLabels(facts, tuple(lines), pixels=pixels)
+
+
+def _is_file(target: Path, *, scenes: int) -> bool:
+    """Tell a GeoTIFF to write from a folder to make, and refuse what can be neither."""
+    suffix = target.suffix.lower()
+    if suffix not in _TIFF and suffix in {*FORMATS, *RASTERS}:
+        raise OutputError(
+            f"--out {str(target)!r} ends in {suffix!r}, but labels are GeoTIFFs; name a .tif for "
+            "one scene, or a folder"
+        )
+    if suffix in _TIFF and scenes > 1:
+        raise OutputError(
+            f"{str(target)!r} is one file but there are {scenes} scenes; give a folder"
+        )
+    return suffix in _TIFF
 
 
 def _name_inputs(
