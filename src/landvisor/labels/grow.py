@@ -14,7 +14,7 @@ from landvisor.geo.places import Places
 from landvisor.geo.radiometry import measure_spread
 from landvisor.geo.scene import Scene
 from landvisor.geo.tiling import Window, full_window, split_blocks
-from landvisor.labels.claims import Claims, limit_claims, no_claims, settle_claims
+from landvisor.labels.grow_claims import Claims, limit_claims, no_claims, settle_claims
 from landvisor.labels.growth import NOBODY, Block, Grower, Grown
 from landvisor.labels.pixels import LabelledPixels, make_pixels, no_pixels
 from landvisor.labels.region import grow_regions, region_margin

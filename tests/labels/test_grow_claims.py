@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from landvisor.labels.claims import Claims, limit_claims, no_claims, settle_claims
+from landvisor.labels.grow_claims import Claims, limit_claims, no_claims, settle_claims
 
 
 def claims(position, seed, confidence):

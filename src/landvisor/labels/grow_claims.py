@@ -1,4 +1,4 @@
-"""Who gets a pixel: claims of points, limited for each and settled among blocks."""
+"""Who grows over a pixel: claims of points, limited for each and settled among blocks."""
 
 from __future__ import annotations
 
