@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from landvisor.files import Kind, check_output
 from landvisor.geo.rasters import Reading
 
 Progress = Callable[[int, int], None]
@@ -38,3 +39,19 @@ class Options:
     overwrite: bool = False
     progress: bool = False
     on_rows: Progress | None = None
+
+    def check_out(
+        self, out: Path | str, *, kind: Kind | None = None, read: Sequence[object] = ()
+    ) -> None:
+        """Refuse an output that cannot be published or would replace what the run reads.
+
+        Args:
+            out: Where the output shall go.
+            kind: What will be written there; None does not look at what is there now.
+            read: What is read besides what these options name; what is no path is passed over.
+
+        Raises:
+            OutputError: See `files.check_output`.
+        """
+        inputs = [*read, self.grown, self.legend, self.reading.aoi]
+        check_output(out, overwrite=self.overwrite, kind=kind, inputs=inputs)

@@ -9,14 +9,7 @@ from pathlib import Path
 
 from landvisor.accuracy.assess import Assessment
 from landvisor.accuracy.reference import hold_against
-from landvisor.files import (
-    Kind,
-    check_output,
-    publish_directory,
-    publish_file,
-    work_folder,
-    write_json,
-)
+from landvisor.files import publish_directory, publish_file, work_folder, write_json
 from landvisor.geo.bundle import MapFiles
 from landvisor.geo.collection import CollectionSource, as_collection
 from landvisor.geo.points import Points
@@ -68,7 +61,7 @@ def fit(
     """
     how = options or Options()
     if out is not None:
-        _check_out(out, how, kind="file", read=[*as_collection(scenes).sources(), points])
+        how.check_out(out, kind="file", read=[*as_collection(scenes).sources(), points])
     with work_folder(out) as folder:
         material, settled, learner = _prepare(scenes, points, recipe or Recipe(), how, folder)
         model = fit_material(learner, material, settled, val_split=how.val_split)
@@ -103,7 +96,7 @@ def predict(
     """
     how, started = options or Options(), datetime.now(UTC)
     collection = as_collection(scenes).select(how.split)
-    _check_out(out, how, kind="folder", read=[*collection.sources(), model])
+    how.check_out(out, kind="folder", read=[*collection.sources(), model])
     loaded = model if isinstance(model, Model) else load_model(model)
     choices = recipe or loaded.card.recipe
     opened = collection.open_scenes(how.reading)
@@ -164,7 +157,7 @@ def map(  # noqa: A001 - the verb of the trade, and of the command line
         ``landvisor.map("scene.tif", "points.gpkg", out="result")``
     """
     how, started = options or Options(), datetime.now(UTC)
-    _check_out(out, how, kind="folder", read=[*as_collection(scenes).sources(), points])
+    how.check_out(out, kind="folder", read=[*as_collection(scenes).sources(), points])
     with work_folder(out) as work:
         material, settled, learner = _prepare(scenes, points, recipe or Recipe(), how, work)
         stated = cross_validate(learner, material, settled) if settled.assess.folds else None
@@ -178,11 +171,6 @@ def map(  # noqa: A001 - the verb of the trade, and of the command line
         write_report(folder, files, material=material, card=model.card, assessment=stated)
         write_run(folder, settled, started, scenes=as_collection(scenes), labels=points)
     return MapResult(Path(out), stated, model)
-
-
-def _check_out(out: Path | str, how: Options, *, kind: Kind, read: list[object]) -> None:
-    inputs = [*read, how.grown, how.legend]
-    check_output(out, overwrite=how.overwrite, kind=kind, inputs=inputs)
 
 
 def _prepare(
