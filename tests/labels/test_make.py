@@ -270,6 +270,6 @@ def test_features_of_a_scene_are_asked_for_once(two):
 
 def test_labels_are_not_written_under_the_name_of_another_format(two):
     for name in ("grown.gpkg", "grown.png"):
-        with pytest.raises(OutputError, match="labels are GeoTIFFs; name a .tif"):
+        with pytest.raises(OutputError, match="labels are GeoTIFFs"):
             grow_points(two / "collection.csv", two / "points.gpkg", out=two / name)
         assert not (two / name).exists()

@@ -17,7 +17,7 @@ from landvisor.geo.collection import Collection, Item, write_collection
 from landvisor.geo.legend import write_legend
 from landvisor.geo.mask_values import LEGEND
 from landvisor.geo.rasters import Reading
-from landvisor.labels.detectors import DETECTORS, Detector
+from landvisor.labels.detectors import DETECTORS, Detector, Verdict
 from landvisor.labels.looks import Look, read_looks
 
 DEFAULT = ("identical_masks",)
@@ -117,10 +117,14 @@ def clean_collection(
         raise CollectionError(f"none of {len(read)} images can be read: {removed[0].reason}")
     _check_bands([look for _, look in looks])
     judged = [(item, look) for item, look in looks if look.seen.any()]
+    blank = len(looks) - len(judged)
+    notes = [f"{blank} images hold no data and were not judged"] if blank else []
     for name, detector in chosen if judged else ():
-        removed += _apply(name, detector, judged)
+        verdict = detector([look for _, look in judged])
+        removed += _list_suspects(name, verdict, judged)
+        notes += [f"{name} judged no image: {verdict.note}"] if verdict.note else []
     names = tuple(name for name, _ in chosen)
-    return _part(collection, removed, names, blank=len(looks) - len(judged))
+    return _part(collection, removed, detectors=names, notes=tuple(notes))
 
 
 def write_cleaned(cleaned: Cleaned, out: Path | str, *, overwrite: bool = False) -> None:
@@ -167,8 +171,9 @@ def _check_bands(looks: Sequence[Look]) -> None:
             )
 
 
-def _apply(name: str, detector: Detector, judged: Sequence[tuple[Item, Look]]) -> list[Removed]:
-    verdict = detector([look for _, look in judged])
+def _list_suspects(
+    name: str, verdict: Verdict, judged: Sequence[tuple[Item, Look]]
+) -> list[Removed]:
     return [
         Removed(judged[i][0], name, float(verdict.score[i]), verdict.threshold, verdict.reasons[i])
         for i in np.flatnonzero(verdict.suspect).tolist()
@@ -176,7 +181,11 @@ def _apply(name: str, detector: Detector, judged: Sequence[tuple[Item, Look]]) -
 
 
 def _part(
-    collection: Collection, removed: list[Removed], detectors: tuple[str, ...], *, blank: int
+    collection: Collection,
+    removed: list[Removed],
+    *,
+    detectors: tuple[str, ...],
+    notes: tuple[str, ...],
 ) -> Cleaned:
     gone = {entry.item.name for entry in removed}
     kept = tuple(item for item in collection.items if item.name not in gone)
@@ -184,7 +193,6 @@ def _part(
         raise CollectionError(f"all {len(collection)} images would go; choose other detectors")
     order = {item.name: position for position, item in enumerate(collection.items)}
     removed.sort(key=lambda entry: order[entry.item.name])
-    notes = (f"{blank} images hold no data and were not judged",) if blank else ()
     return Cleaned(replace(collection, items=kept), tuple(removed), detectors, notes)
 
 

@@ -42,11 +42,13 @@ class Verdict:
         score: `[n]`: the higher, the less an image belongs; NaN where there is nothing to say.
         threshold: An image above it does not belong.
         reasons: `[n]`: what the score means for each image, for people.
+        note: Why no image could be judged, if so.
     """
 
     score: Scores
     threshold: float
     reasons: tuple[str, ...]
+    note: str = ""
 
     @property
     def suspect(self) -> NDArray[np.bool_]:
@@ -174,8 +176,11 @@ def measure_excess(values: Scores) -> Scores:
 
 
 def _judge(score: Scores, looks: Sequence[Look], text: str) -> Verdict:
-    told = score if len(looks) >= _LEAST else np.full(len(looks), np.nan)
-    return Verdict(told, _FAR, tuple(text.format(value) for value in told))
+    if len(looks) < _LEAST:
+        nothing = np.full(len(looks), np.nan)
+        note = f"{len(looks)} images do not tell what is usual; need {_LEAST}"
+        return Verdict(nothing, _FAR, (note,) * len(looks), note)
+    return Verdict(score, _FAR, tuple(text.format(value) for value in score))
 
 
 def _group_masks(looks: Sequence[Look]) -> list[list[int]]:
