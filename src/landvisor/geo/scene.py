@@ -27,6 +27,13 @@ class Pixels(NamedTuple):
     data: NDArray[Any]
     valid: NDArray[np.bool_]
 
+    @property
+    def finite(self) -> NDArray[np.bool_]:
+        """Tell which pixels `[row, col]` are valid and infinite in no band."""
+        if self.data.dtype.kind != "f":
+            return self.valid
+        return np.asarray(self.valid & np.isfinite(self.data).all(axis=0))
+
 
 class Source(Protocol):
     """Something that windows can be read from, by several threads at once."""

@@ -169,15 +169,14 @@ class _Task:
         self, wide: Window, points: NDArray[np.int64], near: NDArray[np.int64]
     ) -> tuple[Block, NDArray[np.int64]]:
         """Read a window; return it with the numbers of the seeds that lie on its data."""
-        data, valid = self.scene.read(wide)
-        if data.dtype.kind == "f":
-            valid = valid & np.isfinite(data).all(axis=0)
+        found = self.scene.read(wide)
+        valid = found.finite
         features = self.features.cut(wide) if self.features else None
         if features is not None:
             valid = valid & np.isfinite(features).all(axis=0)
         kept = valid[tuple(points.T)]
         label = self.seeds.label[near[kept]]
-        return Block(data, valid, self.scale, points[kept], label, features), near[kept]
+        return Block(found.data, valid, self.scale, points[kept], label, features), near[kept]
 
 
 def _make_seeds(places: Places) -> _Seeds:

@@ -169,21 +169,15 @@ def _refuse_truncated(path: Path | None) -> None:
 def _read_parts(scene: Scene) -> Pixels:
     """Read a scene whole, or windows at even distances put side by side."""
     if scene.shape[0] * scene.shape[1] <= _WHOLE:
-        return _without_infinite(scene.read())
+        found = scene.read()
+        return Pixels(found.data, found.finite)
     rows, cols = (_starts(side) for side in scene.shape)
     height, width = (min(_PART, side) for side in scene.shape)
     stripes = [
         [scene.read(Window(int(row), int(col), height, width)) for col in cols] for row in rows
     ]
     data = np.block([[part.data for part in stripe] for stripe in stripes])
-    return _without_infinite(
-        Pixels(data, np.block([[part.valid for part in stripe] for stripe in stripes]))
-    )
-
-
-def _without_infinite(pixels: Pixels) -> Pixels:
-    finite = np.isfinite(pixels.data).all(axis=0)
-    return Pixels(pixels.data, pixels.valid & finite)
+    return Pixels(data, np.block([[part.finite for part in stripe] for stripe in stripes]))
 
 
 def _starts(side: int) -> NDArray[np.int64]:

@@ -248,12 +248,13 @@ def _describe(scene: Scene, pixels: NDArray[np.int64]) -> Features:
     window = Window(*(int(v) for v in (*low, *(high - low)))).intersect(full_window(scene.shape))
     assert window is not None, "places lie on their scene"
     found = scene.read(window)
-    seen = found.valid & np.isfinite(found.data).all(axis=0)
     before = np.array([window.row, window.col]) - low
     after = high - low - before - np.array(window.shape)
     margins = ((0, 0), *zip(before.tolist(), after.tolist(), strict=True))
     data = np.pad(
-        np.where(seen, found.data, np.nan).astype(np.float32), margins, constant_values=np.nan
+        np.where(found.finite, found.data, np.nan).astype(np.float32),
+        margins,
+        constant_values=np.nan,
     )
     side = 2 * _REACH + 1
     rows, cols = (pixels - low - _REACH).T
