@@ -1,23 +1,31 @@
 """Time the making of labels against the plain ways to write it.
 
     python benchmarks/labels.py points
-    python benchmarks/labels.py masks --masks 2400
+    python benchmarks/labels.py masks
+    python benchmarks/labels.py grow
+    python benchmarks/labels.py sample
 
 Each command prints Markdown tables. `points` links 10² to 10⁵ points in one image, ours and the
 plain way in one run, and checks that both label the same pixels alike. The plain way asks a tree
 of the other classes once for each pair, in the middle of it, which is all that is needed; asking
 it at every pixel would only be slower. `masks` links a collection of sparse masks from files to
-files. Classes lie in coherent patches, so that points of one class have neighbours.
+files. `grow` grows from 500 points on one scene of 2048 x 2048, each method in a process of its
+own, whose peak memory beyond that of the scene is told. `sample` draws points from the masks of a
+collection of pictures and writes them. Classes lie in coherent patches, so that points of one
+class have neighbours.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,9 +41,11 @@ from landvisor.geo.radiometry import measure_radiometry, robust_scale
 from landvisor.geo.scene import Scene, scene_from_array
 from landvisor.geo.styles import pixel_space_allowed
 from landvisor.labels.extend import Making
+from landvisor.labels.grow import grow_places
 from landvisor.labels.link import LinkFacts, link_places
 from landvisor.labels.make import link_points
-from landvisor.recipe import LinkSpec
+from landvisor.labels.sampling import sample_collection, write_sample
+from landvisor.recipe import GrowSpec, LinkSpec
 
 CLASSES = 6
 SIDE = 2048  # of the image with the most points
@@ -195,22 +205,25 @@ def draw_masks(count: int, side: int, per_class: int, seed: int = 0) -> Iterator
         yield mask.reshape(side, side)
 
 
-def write_masks(folder: Path, masks: Iterator[np.ndarray]) -> Collection:
-    """Write masks as PNG files, which serve as the images too."""
+def write_masks(folder: Path, masks: Iterator[np.ndarray], *, pictures: bool = False) -> Collection:
+    """Write masks as PNG files, which serve as the images too unless there are pictures."""
     items = []
     for number, mask in enumerate(masks):
-        path = folder / f"mask_{number:04d}.png"
-        rows, cols = mask.shape
-        with (
-            pixel_space_allowed(),
-            rasterio.open(
-                path, "w", driver="PNG", dtype="uint8", count=1, height=rows, width=cols
-            ) as raster,
-        ):
-            raster.write(mask, 1)
-        items.append(Item(path.stem, path, path))
+        path = image = folder / f"mask_{number:04d}.png"
+        write_png(path, mask[None])
+        if pictures:
+            image = folder / f"image_{number:04d}.png"
+            write_png(image, np.stack([mask * 40, 255 - mask * 20, mask + 90]))
+        items.append(Item(image.stem, image, path))
     legend = Legend(tuple(LandClass(i, f"class {i}", f"#{40 * i:02x}8080") for i in range(CLASSES)))
     return Collection(tuple(items), legend)
+
+
+def write_png(path: Path, data: np.ndarray) -> None:
+    count, rows, cols = data.shape
+    layout = {"driver": "PNG", "dtype": "uint8", "count": count, "height": rows, "width": cols}
+    with pixel_space_allowed(), rasterio.open(path, "w", **layout) as raster:
+        raster.write(data)
 
 
 def print_masks(chosen: argparse.Namespace) -> None:
@@ -246,6 +259,65 @@ def time_mask(item: Item, spec: LinkSpec) -> float:
     return time_once(link_timed, Case(places, scene, spec, np.ones(1)))
 
 
+def print_grow(chosen: argparse.Namespace) -> None:
+    print("| method | points | new pixels | s | peak memory, MB |")
+    print("|---|--:|--:|--:|--:|")
+    for method in chosen.methods.split(","):
+        given = (method, chosen.points, chosen.side)
+        with get_context("spawn").Pool(1) as pool:  # memory is measured from its start
+            taken, pixels, memory = pool.apply(grow_once, given)
+        print(
+            f"| {method} | {chosen.points} | {pixels:,} | {taken:.1f} | {memory:,.0f} |", flush=True
+        )
+
+
+def grow_once(method: str, points: int, side: int) -> tuple[float, int, float]:
+    """Return seconds, new pixels and megabytes beyond those of the scene; compiled before."""
+    name, _, features = method.partition(" ")
+    spec = GrowSpec.model_validate({"method": name, "features": features or "raw"})
+    small = make_case(50, 64, distance=5, tolerance=0.5)
+    grow_places(small.places, scene=small.scene, spec=spec, scale=small.scale)
+    case = make_case(points, side, distance=5, tolerance=0.5)
+    held = [measure_memory()]
+    start = time.perf_counter()
+    with ThreadPoolExecutor(1) as thread:
+        growing = thread.submit(
+            grow_places, case.places, scene=case.scene, spec=spec, scale=case.scale
+        )
+        while not growing.done():
+            held.append(measure_memory())
+            time.sleep(0.005)
+    taken = time.perf_counter() - start
+    return taken, len(growing.result()), max(held) - held[0]
+
+
+def measure_memory() -> float:
+    """Return the megabytes that this process holds now (Linux)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def print_sample(chosen: argparse.Namespace) -> None:
+    generator = np.random.default_rng(0)
+    truths = [make_truth(chosen.side, generator).astype(np.uint8) for _ in range(MAPS)]
+    rolls = (np.roll(truths[i % MAPS], i * 7, axis=0) for i in range(chosen.masks))
+    with tempfile.TemporaryDirectory() as folder:
+        collection = write_masks(Path(folder), rolls, pictures=True)
+        start = time.perf_counter()
+        sample = sample_collection(
+            collection, strategy="per_class", n=chosen.per_class, workers=chosen.workers
+        )
+        drawn = time.perf_counter() - start
+        write_sample(sample, Path(folder) / "points.gpkg")
+        taken = time.perf_counter() - start
+    print("| masks | size | points per class | points | drawing, s | with writing, s |")
+    print("|--:|--:|--:|--:|--:|--:|")
+    print(
+        f"| {chosen.masks:,} | {chosen.side}² | {chosen.per_class} | {sample.facts.points:,} "
+        f"| {drawn:.1f} | {taken:.1f} |"
+    )
+
+
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Time the making of labels.")
     commands = parser.add_subparsers(required=True)
@@ -259,6 +331,16 @@ def read_options() -> argparse.Namespace:
     masks.add_argument("--area", choices=("segment", "disk", "hull"), default="segment")
     masks.add_argument("--workers", type=int, default=None)
     masks.set_defaults(run=print_masks)
+    grow = commands.add_parser("grow", help="growth on one scene, each method")
+    grow.add_argument("--methods", default="disc,superpixel,region,region bank,walker")
+    grow.add_argument("--points", type=int, default=500)
+    grow.add_argument("--side", type=int, default=SIDE)
+    grow.set_defaults(run=print_grow)
+    sample = commands.add_parser("sample", help="points drawn from a collection of masks")
+    for name, default in {"masks": 1000, "side": 512, "per-class": 100}.items():
+        sample.add_argument(f"--{name}", type=int, default=default)
+    sample.add_argument("--workers", type=int, default=None)
+    sample.set_defaults(run=print_sample)
     for command in (points, masks):
         command.add_argument("--distance", type=float, default=5.0)
     return parser.parse_args()
