@@ -122,7 +122,7 @@ def main() -> None:
     collections = {name: open_data(name, args.data, args.out) for name in READING}
     assert all(len(collections[name]) == 100 for name in ("dunes", "roads")), "counts are shares"
     print("\n".join(score_detectors(collections, autoencoder=args.autoencoder)))
-    (args.out / "removed.png").write_bytes(figure_to_png(draw_removed(collections["mars"])))
+    (args.out / "removed.png").write_bytes(figure_to_png(draw_removed(collections["mars"]), dpi=75))
 
 
 if __name__ == "__main__":

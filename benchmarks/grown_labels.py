@@ -199,9 +199,11 @@ def make_learned(ground: Ground, places: Places, making: Making) -> Places:
     return concatenate(parts)
 
 
-def measure_forest(ground: Ground, settings: dict[str, Any], n: int, seed: int) -> dict[str, Any]:
-    """Fit a forest on the train split's points, with or without labels made from them."""
-    recipe = Recipe().with_values({"net.model": "forest", "seed": seed})
+def measure_model(
+    ground: Ground, settings: dict[str, Any], n: int, seed: int, *, model: str
+) -> dict[str, Any]:
+    """Fit a model on the train split's points, with or without labels made from them."""
+    recipe = Recipe().with_values({"net.model": model, "seed": seed})
     is_train = np.array([split == "train" for split in ground.splits])
     drawn = draw(ground, n, seed)
     places = concatenate([_at(p, i) for i, p in enumerate(drawn) if is_train[i]])
@@ -211,10 +213,10 @@ def measure_forest(ground: Ground, settings: dict[str, Any], n: int, seed: int) 
         learner = make_learner(job)
         learned = make_learned(ground, places, make_making(settings, seed)) if settings else places
         started = time.monotonic()
-        model = learner.fit(learned, None, seed=seed)
+        fit = learner.fit(learned, None, seed=seed)
         fitted = time.monotonic() - started
         scored = draw_scored(ground, ~is_train)
-        predicted = learner.predict(model, scored).argmax(axis=1)
+        predicted = learner.predict(fit, scored).argmax(axis=1)
     ids = np.asarray(ground.legend.ids)
     confusion = count_confusion(scored.label, ids[predicted], ids=ground.legend.ids)
     rates = confusion.metrics()
@@ -256,14 +258,14 @@ def plan(args: argparse.Namespace) -> Iterator[tuple[str, str, str, dict[str, An
         for n in LEARNED:
             for seed in range(args.seeds):
                 for method, settings in {"points alone": {}, **METHODS}.items():
-                    yield "forest", data, method, settings, n, seed
+                    yield args.model, data, method, settings, n, seed
 
 
 def run_all(args: argparse.Namespace) -> list[dict[str, Any]]:
     results, grounds = [], {}
     args.out.mkdir(parents=True, exist_ok=True)
     for kind, data, method, settings, n, seed in plan(args):
-        if kind not in args.kinds.split(","):
+        if kind not in [*args.kinds.split(","), args.model] or method in args.skip.split(";"):
             continue
         test = "-test" if args.score == "test" else ""
         stem = f"{kind}-{data}-{method}-{n}-{seed}{test}".replace(" ", "_").replace(",", "")
@@ -272,8 +274,10 @@ def run_all(args: argparse.Namespace) -> list[dict[str, Any]]:
             splits = "train,test" if args.score == "test" else "train,val"
             if data not in grounds:
                 grounds = {data: load(data, args.data, splits)}
-            measure = measure_forest if kind == "forest" else measure_purity
-            found = measure(grounds[data], settings, n, seed)
+            if kind == args.model:
+                found = measure_model(grounds[data], settings, n, seed, model=kind)
+            else:
+                found = measure_purity(grounds[data], settings, n, seed)
             named = {"kind": kind, "data": data, "method": method, "n": n, "seed": seed}
             path.write_text(json.dumps({**named, "settings": settings, **found}))
             print(path.stem, found, flush=True)
@@ -282,7 +286,7 @@ def run_all(args: argparse.Namespace) -> list[dict[str, Any]]:
     return results
 
 
-def tabulate(results: list[dict[str, Any]], data: str) -> str:
+def tabulate(results: list[dict[str, Any]], data: str, model: str) -> str:
     """Lay out purity and coverage, and what the forest makes of the labels, in Markdown."""
     purity = [r for r in results if r["data"] == data and r["kind"] == "purity"]
     lines = [f"**{data}**", "", "| method | " + " | ".join(f"{n} points" for n in NUMBERS) + " |",
@@ -291,12 +295,25 @@ def tabulate(results: list[dict[str, Any]], data: str) -> str:
         cells = [_purity_cell([r for r in purity if (r["method"], r["n"]) == (method, n)])
                  for n in NUMBERS]  # fmt: skip
         lines.append(f"| {method} | {' | '.join(cells)} |")
-    forest = [r for r in results if r["data"] == data and r["kind"] == "forest"]
-    lines += ["", "| forest learns from | " + " | ".join(f"{n} points" for n in LEARNED) + " |",
+    forest = [r for r in results if r["data"] == data and r["kind"] == model]
+    lines += ["", f"| {model} learns from | " + " | ".join(f"{n} points" for n in LEARNED) + " |",
               "|---|" + "---|" * len(LEARNED)]  # fmt: skip
     for method in ("points alone", *METHODS):
         cells = [_forest_cell(forest, method, n) for n in LEARNED]
         lines.append(f"| {method} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def tabulate_knobs(results: list[dict[str, Any]], names: list[str], n: int) -> str:
+    """Lay out purity and coverage as one option of each method changes, in Markdown."""
+    lines = [f"| {n} points | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
+    for method, (_, knob, values) in SWEEPS.items():
+        for value in values:
+            named = f"{method}, {value:g}"
+            cells = [_purity_cell([r for r in results if r["kind"] == "sweep"
+                     and (r["data"], r["method"], r["n"]) == (data, named, n)])
+                     for data in names]  # fmt: skip
+            lines.append(f"| {method}, `{knob}` {value:g} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -357,7 +374,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--only", default="dunes,dunes-inner,roads,mars")
-    parser.add_argument("--kinds", default="purity,sweep,forest")
+    parser.add_argument("--kinds", default="purity,sweep")
+    parser.add_argument("--model", default="forest", help="what learns from points and labels")
+    parser.add_argument("--skip", default="", help="methods to leave out, joined by semicolons")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--score", choices=["val", "test"], default="val")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/out/grown"))
@@ -368,7 +387,9 @@ def main() -> None:
     results = run_all(args)
     if args.figure:
         args.figure.write_bytes(draw_figure(results, args.only.split(",")))
-    print("\n\n".join(tabulate(results, data) for data in args.only.split(",")))
+    names = args.only.split(",")
+    print("\n\n".join([*(tabulate(results, data, args.model) for data in names),
+                       *(tabulate_knobs(results, names, n) for n in (5, 20))]))  # fmt: skip
 
 
 if __name__ == "__main__":
