@@ -79,3 +79,19 @@ def test_what_a_recipe_or_a_setting_names_is_done(capsys, inputs, verb, other):
 def test_an_option_that_the_recipes_method_would_ignore_is_refused(capsys, inputs):
     said = make(capsys, "grow", inputs, "--set", "grow.method=walker", "--tolerance", 1)
     assert "--tolerance goes with --method region" in said
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_an_input_is_never_replaced(capsys, inputs, verb):
+    scene, points = inputs
+    truth = scene.with_name("truth.tif")
+    with rasterio.open(scene) as given, rasterio.open(truth, "w", **given.profile) as raster:
+        raster.write(np.ones((1, 30, 30), np.uint8))
+    for out in (scene, truth):
+        before = out.read_bytes()
+        arguments = (verb, scene, points, "--mask", truth, "--out", out, "--overwrite")
+        with pytest.raises(SystemExit) as stop:
+            main([*map(str, arguments)])
+        assert stop.value.code == 1
+        assert "which would be lost" in capsys.readouterr().err
+        assert out.read_bytes() == before

@@ -107,14 +107,25 @@ def test_masks_of_0_and_255_are_refused_with_a_way_out(tmp_path):
         import_collection([images], tmp_path / "out", masks=[masks])
 
 
-def test_an_output_around_its_sources_is_refused(tmp_path):
+@pytest.mark.parametrize("pattern", ["", "*.png"])
+def test_an_output_around_its_sources_is_refused(tmp_path, pattern):
     images, masks = make_folders(tmp_path / "out", ["a"])
-    with pytest.raises(OutputError):
-        import_collection([images], tmp_path / "out", masks=[masks])
     (tmp_path / "out" / "run.json").write_text("{}")
-    with pytest.raises(CollectionError, match="lies inside"):
-        import_collection([images], tmp_path / "out", masks=[masks], overwrite=True)
+    for out in (tmp_path / "out", images):
+        with pytest.raises(OutputError, match="is or holds the input"):
+            import_collection([images / pattern], out, masks=[masks], overwrite=True)
     assert (images / "a.png").exists()
+
+
+def test_an_output_around_its_legend_is_refused(tmp_path):
+    images, masks = make_folders(tmp_path, ["a"])
+    legend = tmp_path / "old" / "legend.toml"
+    legend.parent.mkdir()
+    (legend.parent / "run.json").write_text("{}")
+    legend.write_text('[[class]]\nid = 1\nname = "a"\ncolor = "#aabbcc"\n')
+    with pytest.raises(OutputError, match="is or holds the input"):
+        import_collection([images], legend.parent, masks=[masks], legend=legend, overwrite=True)
+    assert legend.exists()
 
 
 def test_training_and_test_arrays_become_pictures_with_split_and_group(tmp_path):

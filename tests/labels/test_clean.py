@@ -181,9 +181,9 @@ def test_a_collection_that_would_be_empty_is_refused(folder):
 def test_its_own_input_is_never_replaced(folder):
     (folder / "run.json").write_text("{}")
     cleaned = clean_collection(open_collection(folder))
-    with pytest.raises(CollectionError, match="lies inside"):
+    with pytest.raises(OutputError, match="is or holds the input"):
         write_cleaned(cleaned, folder, overwrite=True)
-    with pytest.raises(CollectionError, match="lies inside"):
+    with pytest.raises(OutputError, match="is or holds the input"):
         write_cleaned(cleaned, folder.parent, overwrite=True)
 
 

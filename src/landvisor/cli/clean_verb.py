@@ -29,13 +29,13 @@ def command(image: str, **values: Any) -> None:
     unknown = next((name for name in names if name not in DETECTORS), None)
     if unknown is not None or not names:
         raise click.UsageError(f"--detectors {unknown!r}: choose among {', '.join(DETECTORS)}")
-    from landvisor.files import check_output
     from landvisor.geo.collection import open_collection
     from landvisor.labels.clean import clean_collection, write_cleaned
 
-    check_output(values["out"], overwrite=values["overwrite"], kind="folder")
-    reading = o.make_options({**values, "quiet": True}).reading  # there is no progress to show
-    cleaned = clean_collection(open_collection(image), detectors=names, reading=reading)
+    options = o.make_options({**values, "quiet": True})  # there is no progress to show
+    collection = open_collection(image)
+    options.check_out(values["out"], kind="folder", read=collection.sources())
+    cleaned = clean_collection(collection, detectors=names, reading=options.reading)
     write_cleaned(cleaned, values["out"], overwrite=values["overwrite"])
     lines = "\n".join([*cleaned.lines(), f"made: {values['out']}"])
     click.echo(json.dumps(cleaned.summary(), indent=2) if values["as_json"] else lines)

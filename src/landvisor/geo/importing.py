@@ -117,10 +117,11 @@ def import_collection(
 
     Raises:
         CollectionError: If images and masks do not fit together or hold no usable classes.
+        OutputError: If the folder exists, holds what is read, or cannot be written.
     """
     started, how = datetime.now(UTC), splitting or Splitting()
-    check_output(out, overwrite=overwrite)
-    _refuse_inside([*sources, *masks], Path(out).resolve())
+    read = [*map(_find_existing, [*sources, *masks]), legend]
+    check_output(out, overwrite=overwrite, kind="folder", inputs=read)
     mask_of = _per_source(
         list(masks) * (len(sources) if len(masks) == 1 else 1), sources, "--masks"
     )
@@ -215,12 +216,10 @@ def _per_source(
     return [str(value) for value in values]
 
 
-def _refuse_inside(paths: Sequence[Path | str], out: Path) -> None:
-    inside = next((p for p in paths if Path(p).resolve().is_relative_to(out)), None)
-    if inside is not None:
-        raise CollectionError(
-            f"{str(inside)!r} lies inside {str(out)!r}, which is to be written; change --out"
-        )
+def _find_existing(source: Path | str) -> Path:
+    """Return the file or folder itself, or of a pattern the folder that its files lie in."""
+    path = Path(source).absolute()
+    return next(near for near in (path, *path.parents) if near.exists())
 
 
 def _with_split(item: Item, held: set[str], *, unsplit: bool) -> Item:

@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 
 from landvisor.errors import CollectionError
-from landvisor.files import RECORD, command_line, publish_directory, run_record, write_json
+from landvisor.files import (
+    RECORD,
+    check_output,
+    command_line,
+    publish_directory,
+    run_record,
+    write_json,
+)
 from landvisor.geo.collection import Collection, Item, write_collection
 from landvisor.geo.legend import write_legend
 from landvisor.geo.mask_values import LEGEND
@@ -131,12 +138,12 @@ def write_cleaned(cleaned: Cleaned, out: Path | str, *, overwrite: bool = False)
     """Write the collection, its legend and `removed.csv` to a folder; images stay in place.
 
     Raises:
-        CollectionError: If a file of the collection lies in the folder, which would replace it.
-        OutputError: If the folder exists or cannot be written.
+        OutputError: If the folder exists, holds what the collection names, or cannot be written.
     """
     started = datetime.now(UTC)
-    items = [*cleaned.kept.items, *(entry.item for entry in cleaned.removed)]
-    _refuse_inside(items, cleaned.kept.path, Path(out).resolve())
+    items = (*cleaned.kept.items, *(entry.item for entry in cleaned.removed))
+    read = replace(cleaned.kept, items=items).sources()
+    check_output(out, overwrite=overwrite, kind="folder", inputs=read)
     with publish_directory(out, overwrite=overwrite) as folder:
         write_collection(cleaned.kept, folder / _TABLE)
         if cleaned.kept.legend is not None:
@@ -201,13 +208,3 @@ def _row(entry: Removed) -> list[Any]:
     numbers = [None if n is None else round(n, 4) for n in (entry.score, entry.threshold)]
     mask = None if item.mask is None else str(item.mask)
     return [str(item.image), mask, item.split, item.group, entry.detector, *numbers, entry.reason]
-
-
-def _refuse_inside(items: Sequence[Item], path: Path | None, out: Path) -> None:
-    files = [file for item in items for file in (item.image, item.mask)]
-    named = [file for file in (*files, path) if isinstance(file, Path)]
-    inside = next((file for file in named if file.resolve().is_relative_to(out)), None)
-    if inside is not None:
-        raise CollectionError(
-            f"{str(inside)!r} lies inside {str(out)!r}, which is to be written; change --out"
-        )

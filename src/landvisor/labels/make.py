@@ -13,7 +13,6 @@ import numpy as np
 from landvisor.errors import OutputError
 from landvisor.files import (
     RECORD,
-    check_output,
     command_line,
     publish_directory,
     publish_file,
@@ -131,7 +130,8 @@ def make_labels(
 ) -> MadeLabels:
     """Link and grow labels, measure their purity, and publish them; see `link_points`."""
     how = options or Options()
-    collection = as_collection(scenes).for_learning(how.split, how.val_split)
+    whole = as_collection(scenes)
+    collection = whole.for_learning(how.split, how.val_split)
     if out is None:
         ground = find_ground(collection, points, options=how)
         kept = extend_ground(ground, making, deliver=lambda extended: extended.pixels)
@@ -139,7 +139,7 @@ def make_labels(
         return _conclude(ground, making, kept, pixels=pure)
     target = Path(out)
     single = _is_file(target, scenes=len(collection))
-    check_output(target, overwrite=how.overwrite, kind="file" if single else "folder")
+    how.check_out(target, kind="file" if single else "folder", read=[*whole.sources(), points])
     ground = find_ground(collection, points, options=how)
     if single:
         with publish_file(target, overwrite=how.overwrite) as aside:
