@@ -7,6 +7,7 @@ import rasterio
 from click.testing import CliRunner
 
 from landvisor.cli.main import group, main
+from landvisor.errors import OutputError
 
 
 @pytest.fixture
@@ -105,3 +106,14 @@ def test_json_lists_what_each_finding_counts(scene, tmp_path):
     rows = next(f["rows"] for f in json.loads(result.stdout) if "lie within" in f["text"])
     assert rows[0]["distance"] == 6
     assert rows[0]["classes"] == ["sea", "sand"]
+
+
+def test_suspects_replace_no_input_and_are_a_geopackage(scene, tmp_path):
+    points = write_points(tmp_path / "p.gpkg", ["sea", "sand"])
+    before = points.read_bytes()
+    for out, said in ((points, "which would be lost"), (tmp_path / "s.csv", "--suspects")):
+        arguments = ["check", scene, points, "--suspects", out, "--overwrite"]
+        error = CliRunner().invoke(group, [*map(str, arguments)]).exception
+        assert isinstance(error, OutputError)
+        assert said in str(error)
+    assert points.read_bytes() == before

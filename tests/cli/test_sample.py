@@ -114,3 +114,39 @@ def test_a_split_that_a_single_image_does_not_have_is_refused(collection, tmp_pa
               str(out), "--mask", str(folder / "masks" / "one_0000.png")])  # fmt: skip
     assert stop.value.code == 1
     assert "no scene has split 'val'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["p.csv", "p.tif", "collection.csv"])
+def test_points_are_written_as_a_geopackage_alone(collection, capsys, name):
+    out = collection.with_name(name)
+    before = collection.read_bytes()
+    with pytest.raises(SystemExit) as stop:
+        main(["sample", str(collection), "--out", str(out), "--overwrite"])
+    assert stop.value.code == 1
+    assert "end it in .gpkg" in capsys.readouterr().err
+    assert collection.read_bytes() == before
+
+
+def test_an_input_is_never_replaced(collection, tmp_path, capsys):
+    area = tmp_path / "area.gpkg"
+    area.write_text("mine")
+    with pytest.raises(SystemExit) as stop:
+        main(["sample", str(collection), "--aoi", str(area), "--out", str(area), "--overwrite"])
+    assert stop.value.code == 1
+    assert "which would be lost" in capsys.readouterr().err
+    assert area.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ((), "2 of 4 scenes are drawn from: those of split test are left out"),
+        (("--split", "train"), "2 of 4 scenes are drawn from: those of --split train"),
+        (("--split", "train,test"), ""),
+        (("--quiet",), ""),
+    ],
+)
+def test_scenes_that_are_left_out_are_told(collection, tmp_path, options, said):
+    told = invoke(collection, *options, "-o", tmp_path / "p.gpkg").stderr
+    assert told.startswith(said)
+    assert bool(told) == bool(said)

@@ -5,8 +5,8 @@ import pandas as pd
 import pyogrio
 import pytest
 
-from landvisor.errors import PointsError
-from landvisor.geo.vectors import read_table, read_vectors
+from landvisor.errors import OutputError, PointsError
+from landvisor.geo.vectors import check_geopackage, read_table, read_vectors
 
 FRAME = gpd.GeoDataFrame(
     {"label": ["a", "b"]}, geometry=gpd.points_from_xy([1, 2], [3, 4]), crs="EPSG:4326"
@@ -68,8 +68,23 @@ def test_the_separator_of_a_table_is_found(tmp_path, separator):
     assert table.iloc[0].tolist() == lines[1]
 
 
-@pytest.mark.parametrize("content", [b"", b"a,b\n1,2,3\n4,5,6,7\n", b"\xff\xfe\x00,\x81"])
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2,3\n4,5,6,7\n"])
 def test_a_file_that_is_no_table_is_refused(tmp_path, content):
     (tmp_path / "a.csv").write_bytes(content)
     with pytest.raises(PointsError, match="is not a CSV table"):
         read_table(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_table_in_another_encoding_is_refused_with_a_way_out(tmp_path, encoding):
+    (tmp_path / "a.csv").write_bytes("lon,lat,class\n1,2,Grünland\n".encode(encoding))
+    with pytest.raises(PointsError, match="is not text in UTF-8; save it so") as caught:
+        read_table(tmp_path / "a.csv")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tif", "a", "a.gpkg.csv"])
+def test_points_are_not_written_under_the_name_of_another_format(name):
+    with pytest.raises(OutputError, match=rf"--suspects '{name}' .*; end it in .gpkg"):
+        check_geopackage(name, option="--suspects")
+    check_geopackage("a.GPKG")

@@ -32,25 +32,25 @@ def command(inputs: tuple[str, ...], **values: Any) -> None:
     Exit code 1: a problem would stop `map`. Splits left out are only compared with the rest.
     """
     o.start_talking(values)
-    from landvisor.files import check_output
+    from landvisor.geo.vectors import check_geopackage
     from landvisor.labels.check import check_inputs, write_suspects
 
     images, points = o.part_inputs(inputs)
     if values["suspects"] and points is None:
         raise click.UsageError("--suspects are among the points; name them after the image")
-    if values["suspects"]:
-        check_output(values["suspects"], overwrite=values["overwrite"], kind="file")
-    elif values["overwrite"]:
+    if values["overwrite"] and not values["suspects"]:
         raise click.UsageError("--overwrite goes with --suspects")
     collection = o.find_collection(images, stack=values["stack"])
-    used = collection.for_learning(values["split"], None)
+    options = o.make_options({**values, "quiet": True})  # there is no progress to show
+    if values["suspects"]:
+        check_geopackage(values["suspects"], option="--suspects")
+        options.check_out(values["suspects"], kind="file", read=[*collection.sources(), points])
+    used = o.choose_scenes(collection, values, "checked")
     names = {item.name for item in used.items}
-    others = [item for item in collection.items if item.name not in names]
-    if others:
-        click.echo(f"{len(used)} of {len(collection)} scenes are checked (--split)", err=True)
     checked = check_inputs(
-        used, points, options=o.make_options({**values, "quiet": True}),  # without progress
-        background=values["background"], distance=values["distance"], held_out=others,
+        used, points, options=options, background=values["background"],
+        distance=values["distance"],
+        held_out=[item for item in collection.items if item.name not in names],
     )  # fmt: skip
     findings = [*checked.findings, *_check_folds(checked)]
     lines = "\n".join(f"{f.level:8}{f.text}" for f in findings)

@@ -180,6 +180,22 @@ def find_collection(images: tuple[str, ...], *, stack: bool) -> Collection:
     return open_collection(images[0] if len(images) == 1 else list(images))
 
 
+def choose_scenes(collection: Collection, values: Values, done: str) -> Collection:
+    """Keep the scenes of --split, else all but those of split test, and say so.
+
+    Args:
+        collection: All scenes.
+        values: What was given.
+        done: What becomes of the scenes, as in "checked".
+    """
+    used = collection.for_learning(values["split"], None)
+    if len(used) < len(collection) and not values["quiet"]:
+        which = "those of split test are left out unless --split names them"
+        which = f"those of --split {values['split']}" if values["split"] else which
+        click.echo(f"{len(used)} of {len(collection)} scenes are {done}: {which}", err=True)
+    return used
+
+
 def part_inputs(inputs: tuple[str, ...]) -> tuple[tuple[str, ...], Path | None]:
     """Part what a user named into imagery and, where the last of it is that, points."""
     from landvisor.geo.describe import find_kind  # imports rasterio

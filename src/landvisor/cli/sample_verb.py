@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from landvisor.cli import options as o
 from landvisor.cli.draw_options import check_usage, draw_options, make_rule
-
-if TYPE_CHECKING:
-    from landvisor.geo.collection import Collection
 
 
 @click.command("sample")
@@ -30,28 +27,24 @@ def command(image: str, **values: Any) -> None:
     """
     o.start_talking(values)
     check_usage(values)
-    from landvisor.files import check_output
     from landvisor.geo.legend import read_legend
+    from landvisor.geo.vectors import check_geopackage
     from landvisor.labels.sampling import sample_collection, write_sample
 
-    check_output(values["out"], overwrite=values["overwrite"])
+    check_geopackage(values["out"])
+    collection = o.name_mask(o.find_collection((image,), stack=False), values["mask"])
+    options = o.make_options({**values, "quiet": True})  # there is no progress to show
+    options.check_out(values["out"], kind="file", read=collection.sources())
     sample = sample_collection(
-        _open(image, values["mask"], values["split"]),
+        o.choose_scenes(collection, values, "drawn from"),
         legend=read_legend(values["legend"]) if values["legend"] else None,
         strategy=values["strategy"],
         n=values["n"] or 10,
         seed=values["seed"] or 0,
         rule=make_rule(values),
-        reading=o.make_options({**values, "quiet": True}).reading,  # there is no progress to show
+        reading=options.reading,
         workers=values["workers"],
     )
     write_sample(sample, values["out"], overwrite=values["overwrite"])
     lines = "\n".join([*sample.facts.lines(), f"made: {values['out']}"])
     click.echo(json.dumps(sample.facts.summary(), indent=2) if values["as_json"] else lines)
-
-
-def _open(image: str, mask: Path | None, split: str | None) -> Collection:
-    collection = o.name_mask(o.find_collection((image,), stack=False), mask)
-    if mask is None:
-        click.echo(f"{len(collection)} scenes in all", err=True)
-    return collection.for_learning(split, None)

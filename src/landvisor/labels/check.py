@@ -17,6 +17,7 @@ from landvisor.geo.places import Places
 from landvisor.geo.points import Points, write_points
 from landvisor.geo.rasters import Reading
 from landvisor.geo.scene import Scene
+from landvisor.geo.vectors import check_geopackage
 from landvisor.labels.check_images import check_masks, check_scenes
 from landvisor.labels.check_points import check_points, suspect_points
 from landvisor.labels.check_splits import check_splits
@@ -107,11 +108,12 @@ def write_suspects(checked: Checked, out: Path | str, *, overwrite: bool = False
     """Write the features that look like another class as a GeoPackage, the surest first.
 
     Raises:
-        OutputError: If the file exists already or cannot be written.
+        OutputError: If the file is no `.gpkg`, exists already or cannot be written.
         PointsError: If there are no points to choose from.
     """
     if checked.points is None or checked.legend is None:
         raise PointsError("the points could not be read, so no suspects are written; see above")
+    check_geopackage(out)
     found = suspect_points(checked.points, checked.suspects, checked.legend)
     with publish_file(out, overwrite=overwrite) as aside:
         write_points(found, aside)

@@ -23,6 +23,7 @@ from landvisor.geo.points import Points, places_to_points, write_points
 from landvisor.geo.rasters import Reading, open_scene
 from landvisor.geo.scene import Scene, scene_from_array
 from landvisor.geo.tiling import split_blocks
+from landvisor.geo.vectors import check_geopackage
 from landvisor.labels.findings import list_few
 from landvisor.labels.origin import ORACLE, name_placement, note_origin
 from landvisor.labels.simulate import draw_places, resolve_mask, simulate_places
@@ -148,7 +149,7 @@ def simulate_points(
 
     Returns:
         Points in the mask's CRS, or in its pixels where it has none; `strategy` and `placement`
-        say how they were drawn.
+        say how they were drawn. They name no scene, as a mask has not the name of its image.
 
     Raises:
         PointsError: If the strategy is unknown or `n` is below 1.
@@ -168,8 +169,8 @@ def simulate_points(
         valid=known,
         rule=rule,
     )
-    points = places_to_points(places, [scene], legend)
-    return Points(note_origin(points.frame, strategy, rule or DrawRule()), legend)
+    frame = places_to_points(places, [scene], legend).frame.drop(columns="scene")
+    return Points(note_origin(frame, strategy, rule or DrawRule()), legend)
 
 
 def sample_collection(
@@ -253,8 +254,9 @@ def write_sample(sample: Sample, out: Path | str, *, overwrite: bool = False) ->
     """Publish a sample as a GeoPackage; the same sample gives the same bytes.
 
     Raises:
-        OutputError: If the file exists already or cannot be written.
+        OutputError: If the file is no `.gpkg`, exists already or cannot be written.
     """
+    check_geopackage(out)
     with publish_file(out, overwrite=overwrite) as aside, _fixed_date():
         write_points(sample_to_points(sample), aside)
 
