@@ -22,9 +22,9 @@ _AREA_TOLERANCE = 0.02  # shares are typed with two digits
 
 
 class Spec(BaseModel):
-    """A frozen part of a recipe; an unknown key is an error."""
+    """A frozen part of a recipe; an unknown key and an infinite number are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class LabelSpec(Spec):
