@@ -99,13 +99,13 @@ def test_a_failure_exits_with_1_and_one_line(capsys, tmp_path):
     assert (err.count("\n"), err[-1]) == (1, "\n")
 
 
-def fail_with(monkeypatch, error):
-    @click.command("info")
+def fail_with(monkeypatch, error, *, verb="info"):
+    @click.command(verb)
     @click.option("-v", "--verbose", count=True)
     def command(verbose):
         raise error
 
-    monkeypatch.setattr("landvisor.cli.info_verb.command", command)
+    monkeypatch.setattr(f"landvisor.cli.{verb}_verb.command", command)
 
 
 def test_a_message_of_several_lines_becomes_one(capsys, monkeypatch):
@@ -131,11 +131,13 @@ def test_the_unforeseen_is_one_line_too(capsys, monkeypatch):
     assert err == "landvisor: unexpected KeyError: 'lost'; run with -vv and report it\n"
 
 
-def test_an_interrupt_exits_with_130(capsys, monkeypatch):
-    fail_with(monkeypatch, KeyboardInterrupt())
-    code, _, err = run(capsys, "info")
+@pytest.mark.parametrize("verb", VERBS)
+def test_an_interrupt_exits_with_130_and_says_what_is_left(capsys, monkeypatch, verb):
+    fail_with(monkeypatch, KeyboardInterrupt(), verb=verb)
+    code, _, err = run(capsys, verb)
     assert code == 130
-    assert err.strip().startswith("landvisor: stopped")
+    assert err.startswith("landvisor: stopped; nothing was written")
+    assert ("the same command goes on" in err) == (verb in {"fit", "map"})
 
 
 def test_the_models_on_offer_are_those_of_a_recipe():

@@ -28,6 +28,7 @@ VERBS = {
     "predict": "Predict scenes with a fitted model.",
     "assess": "Hold maps against masks or points.",
 }
+_TRAINING = ("fit", "map")
 _VERBOSE = re.compile(r"-v+|--verbose")
 
 
@@ -72,7 +73,7 @@ def _run(given: list[str]) -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("landvisor: stopped; the same command goes on where it can", err=True)
+        click.echo(f"landvisor: stopped; {_say_left(given)}", err=True)
         return 130
     except LandvisorError as error:
         _explain(str(error), given)
@@ -81,6 +82,13 @@ def _run(given: list[str]) -> int:
         logging.getLogger(__name__).debug("unexpected", exc_info=True)
         _explain(f"unexpected {type(error).__name__}: {error}; run with -vv and report it", given)
         return 1
+
+
+def _say_left(given: list[str]) -> str:
+    """Say what a stopped command leaves: outputs appear whole or not at all."""
+    verb = next((word for word in given if word in VERBS), None)
+    more = "; the same command goes on from a network's last epoch" if verb in _TRAINING else ""
+    return f"nothing was written{more}"
 
 
 def _explain(message: str, given: list[str]) -> None:
