@@ -137,6 +137,15 @@ def test_text_classes_get_sorted_ids(tmp_path):
     assert points.frame["class_name"].tolist() == ["water", "sand", "water"]
 
 
+def test_ids_that_are_made_up_are_told_from_those_of_a_file_or_a_legend(tmp_path):
+    text = save(tmp_path / "t.gpkg", label=["b", "a", "b"])
+    assert read_points(text).numbered
+    assert not read_points(text, legend=legend_from_names(["a", "b"])).numbered
+    assert not read_points(save(tmp_path / "i.gpkg", class_id=[3, 1, 3])).numbered
+    both = save(tmp_path / "b.gpkg", class_name=["b", "a", "b"], class_id=[7, 1, 7])
+    assert not read_points(both).numbered
+
+
 def test_spellings_of_one_class_are_one_class(tmp_path):
     points = read_points(save(tmp_path / "p.gpkg", label=["Water", "water", "sand"]))
     assert len(points.legend.ids) == 2

@@ -44,11 +44,13 @@ class Points:
             landvisor does not know are kept.
         legend: The classes, given or derived.
         notes: What was decided while reading, one sentence each.
+        numbered: Text classes were given ids without a legend: no mask knows these ids.
     """
 
     frame: Any
     legend: Legend
     notes: tuple[str, ...] = ()
+    numbered: bool = False
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -96,13 +98,13 @@ def read_points(
         frame = frame.assign(class_name=PRESENCE)
     # nothing says which class of a legend presences are
     known = None if column is None else legend
-    frame, found, note = _classify(frame, column or "class_name", known)
+    frame, found, note, numbered = _classify(frame, column or "class_name", known)
     if column is None:
         note = f"no class column: each feature is taken as class {PRESENCE!r}"
         note += "; the legend is not used" if legend else ""
     lost = f"{int(nowhere.sum())} features without a geometry are left out"
     notes = (note, lost) if nowhere.any() else (note,)
-    return Points(_with_defaults(frame), found, notes)
+    return Points(_with_defaults(frame), found, notes, numbered)
 
 
 def places_to_points(places: Places, scenes: Sequence[Scene], legend: Legend) -> Points:
@@ -246,8 +248,12 @@ def _find_column(frame: Any, wanted: str | None) -> str | None:
     return next((lower[name] for name in CLASS_COLUMNS if name in lower), None)
 
 
-def _classify(frame: Any, column: str, legend: Legend | None) -> tuple[Any, Legend, str]:
-    """Give every feature a class id of the legend, making a legend where none is given."""
+def _classify(frame: Any, column: str, legend: Legend | None) -> tuple[Any, Legend, str, bool]:
+    """Give every feature a class id of the legend, making a legend where none is given.
+
+    Returns:
+        The features, the legend, a note, and whether the ids are made up.
+    """
     empty = frame[column].isna() | (frame[column].astype(str).str.strip() == "")
     frame = frame[~empty].reset_index(drop=True)
     if frame.empty:
@@ -258,7 +264,7 @@ def _classify(frame: Any, column: str, legend: Legend | None) -> tuple[Any, Lege
             f"column {column!r} has {len(set(names))} different values; a legend has at most "
             f"{_MAX_ID} classes: name another column with --class-column"
         )
-    found = legend or _derive_legend(ids, names)
+    found, made_up = legend or _derive_legend(ids, names), legend is None and ids is None
     numbers = (
         np.asarray(ids)
         if ids is not None and legend is None
@@ -270,7 +276,7 @@ def _classify(frame: Any, column: str, legend: Legend | None) -> tuple[Any, Lege
     if empty.any():
         note += f"; {int(empty.sum())} features without a class are left out"
     labels = [known[int(i)] for i in numbers]
-    return frame.assign(class_id=numbers.astype(np.int64), class_name=labels), found, note
+    return frame.assign(class_id=numbers.astype(np.int64), class_name=labels), found, note, made_up
 
 
 def _ids_and_names(frame: Any, column: str) -> tuple[list[int] | None, list[str], str | None]:
