@@ -18,6 +18,7 @@ from landvisor.labels.extend import Making
 from landvisor.labels.growth import Grown
 from landvisor.labels.label_raster import read_label_raster
 from landvisor.labels.make import FACTS, drop_classes, grow_points, link_points
+from landvisor.labels.sampling import simulate_points
 from landvisor.options import Options
 from landvisor.recipe import GrowSpec, LinkSpec
 
@@ -273,3 +274,14 @@ def test_labels_are_not_written_under_the_name_of_another_format(two):
         with pytest.raises(OutputError, match="labels are GeoTIFFs"):
             grow_points(two / "collection.csv", two / "points.gpkg", out=two / name)
         assert not (two / name).exists()
+
+
+@pytest.mark.parametrize("as_files", [False, True])
+def test_points_simulated_from_one_mask_fit_its_image_whatever_both_are_called(two, as_files):
+    mask, image = draw_parcels()
+    points = simulate_points(two / "a_mask.png" if as_files else mask, legend=LEGEND, n=20)
+    made = grow_points(two / "a.png" if as_files else image, points)
+    assert made.facts["purity"]["before"] == 40
+    assert made.facts["purity"]["after"] > 200
+    with pytest.raises(PointsError, match="not each names its scene"):
+        grow_points(two / "collection.csv", points)
