@@ -136,7 +136,7 @@ def test_an_interrupt_exits_with_130_and_says_what_is_left(capsys, monkeypatch, 
     fail_with(monkeypatch, KeyboardInterrupt(), verb=verb)
     code, _, err = run(capsys, verb)
     assert code == 130
-    assert err.startswith("landvisor: stopped; nothing was written")
+    assert err.strip().startswith("landvisor: stopped; nothing was written")
     assert ("the same command goes on" in err) == (verb in {"fit", "map"})
 
 
