@@ -1,5 +1,6 @@
 """Labelled places are read from any file, with their classes, and nothing is lost silently."""
 
+from dataclasses import replace
 from uuid import NAMESPACE_URL, uuid5
 
 import geopandas as gpd
@@ -280,15 +281,15 @@ def test_places_survive_the_file(tmp_path, place):
     assert points.legend == LEGEND
 
 
-def test_places_are_named_by_where_and_what_they_are():
-    scene = scene_from_array(np.ones((1, 20, 20)), name="s", **UTM)
+def test_places_are_named_by_their_scene_and_where_on_it_they_are():
+    scene, other = (scene_from_array(np.ones((1, 20, 20)), name=name, **UTM) for name in "st")
     places = scattered(1)
     frame = places_to_points(places, [scene], LEGEND).frame
-    said = [
-        f"0/{x}/{y}/{label}"
-        for x, y, label in zip(frame.geometry.x, frame.geometry.y, places.label, strict=True)
-    ]
-    assert frame["id"].tolist() == [str(uuid5(NAMESPACE_URL, text)) for text in said]
+    said = [str(uuid5(NAMESPACE_URL, f"s/{row}/{col}")) for row, col in places.coords.tolist()]
+    assert frame["id"].tolist() == said
+    moved = replace(places, scene=places.scene + 1)
+    assert places_to_points(moved, [other, scene], LEGEND).frame["id"].tolist() == said
+    assert places_to_points(places, [other], LEGEND).frame["id"].tolist() != said
 
 
 def test_features_of_several_kinds_share_a_file(tmp_path):

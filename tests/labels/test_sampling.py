@@ -109,6 +109,9 @@ def test_neither_workers_nor_the_order_of_images_change_a_point(collection, stra
         np.testing.assert_array_equal(here.label, there.label)
         np.testing.assert_array_equal(here.group, there.group)
     assert forward.facts.per_class == backward.facts.per_class
+    named = [sample_to_points(sample).frame["id"] for sample in (forward, backward)]
+    assert set(named[0]) == set(named[1])
+    assert named[0].is_unique
 
 
 def test_many_pictures_are_read_by_many_threads(tmp_path):

@@ -123,16 +123,17 @@ def places_to_points(places: Places, scenes: Sequence[Scene], legend: Legend) ->
         x[here], y[here] = _map_coordinates(scene, places.coords[here], target)
     names = {c.id: c.name for c in legend.classes}
     sources = {code: name for name, code in SOURCES.items()}
+    scene_names = [scenes[i].name for i in places.scene.tolist()]
     frame = gpd.GeoDataFrame(
         {
-            "id": _name_places(places, x, y),
+            "id": _name_places(scene_names, places.coords),
             "class_id": places.label,
             "class_name": [names[i] for i in places.label.tolist()],
             "weight": places.weight,
             "source": [sources[i] for i in places.source.tolist()],
             "role": "train",
             "group": places.group,
-            "scene": [scenes[i].name for i in places.scene.tolist()],
+            "scene": scene_names,
             "row": places.coords[:, 0],
             "col": places.coords[:, 1],
         },
@@ -150,14 +151,14 @@ def write_points(points: Points, path: Path) -> None:
         points.frame.to_file(path, layer="points", driver="GPKG", engine="pyogrio", use_arrow=True)
 
 
-def _name_places(places: Places, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> list[str]:
+def _name_places(scenes: Sequence[str], coords: np.ndarray[Any, Any]) -> list[str]:
     """Name places by UUIDs of version 5, so that the same place has the same name in every run.
 
     `uuid.uuid5` gives the same, but an object per place would take longer than all else here.
     """
-    parts = zip(*(part.tolist() for part in (places.scene, x, y, places.label)), strict=True)
     space = uuid.NAMESPACE_URL.bytes
-    texts = (f"{scene}/{east}/{north}/{label}".encode() for scene, east, north, label in parts)
+    parts = zip(scenes, coords.tolist(), strict=True)
+    texts = (f"{scene}/{row}/{col}".encode() for scene, (row, col) in parts)
     digests = (hashlib.sha1(space + t, usedforsecurity=False).hexdigest() for t in texts)
     return [
         f"{d[:8]}-{d[8:12]}-5{d[13:16]}-{'89ab'[int(d[16], 16) % 4]}{d[17:20]}-{d[20:32]}"
