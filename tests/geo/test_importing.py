@@ -58,8 +58,8 @@ def test_files_without_partner_are_told_and_images_stay(tmp_path):
     images, masks = make_folders(tmp_path, ["a", "b"], mask_names=["b", "c"])
     made = import_collection([images], tmp_path / "out", masks=[masks])
     assert [i.mask is None for i in made.collection.items] == [True, False]
-    assert any("1 images have no mask" in note and "a.png" in note for note in made.notes)
-    assert any("1 masks have no image" in note and "c.png" in note for note in made.notes)
+    assert "1 image without a mask, unlabelled: a.png" in made.notes
+    assert "1 mask without an image, left out: c.png" in made.notes
 
 
 def test_affixes_are_left_out_where_no_stem_is_equal(tmp_path):

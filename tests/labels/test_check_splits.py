@@ -41,7 +41,7 @@ def test_a_copy_in_another_split_is_told_with_both_names():
     images = [draw_image(k) for k in range(6)]
     images[5] = np.random.default_rng(0).normal(0.8 * images[1] + 30, 0.3)
     (found,) = check_leaks(*make(images))
-    assert "1 pairs of images in different splits" in found.text
+    assert "1 pair of nearly the same images in different splits" in found.text
     assert "i1 and i5" in found.text
     assert found.rows[0]["splits"] == ["train", "test"]
     assert found.rows[0]["correlation"] > 0.95

@@ -220,7 +220,7 @@ def test_float_masks_with_holes_are_read(tmp_path):
 def test_scenes_without_a_mask_are_told(collection):
     bare = Item("c", scene_from_array(np.ones((1, 4, 4))))
     facts = sample_collection(Collection((*collection.items, bare), LEGEND)).facts
-    assert any("1 scenes have no mask" in note for note in facts.notes)
+    assert any("1 scene without a mask left out" in note for note in facts.notes)
     assert facts.images == 2
     with pytest.raises(CollectionError, match="no scene has a mask"):
         sample_collection(Collection((bare,), LEGEND))
@@ -236,6 +236,18 @@ def test_masks_without_an_active_class_are_refused(collection):
     other = Legend((LandClass(77, "none", "#000000"),))
     with pytest.raises(PointsError, match="no point could be drawn"):
         sample_collection(collection, legend=other)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "rule", "said"),
+    [
+        ("grid", None, "the grid's step of 500 pixels meets no labelled one; lower --n"),
+        ("per_object", DrawRule(min_area=9999), "no object is large enough; lower --min-area"),
+    ],
+)
+def test_where_nothing_is_drawn_the_option_that_did_it_is_named(collection, strategy, rule, said):
+    with pytest.raises(PointsError, match=said):
+        sample_collection(collection, strategy=strategy, n=500, rule=rule)
 
 
 def test_validity_read_by_blocks_is_that_of_the_whole(tmp_path):

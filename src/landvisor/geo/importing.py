@@ -25,6 +25,7 @@ from landvisor.geo.mask_values import (
     find_legend,
 )
 from landvisor.geo.pairing import find_files, pair_files
+from landvisor.phrases import list_few
 
 TABLE = "collection.csv"
 TRAIN, VAL = "train", "val"
@@ -184,8 +185,7 @@ def describe_shared_groups(items: Sequence[Item]) -> tuple[str, ...]:
     shared = sorted(group for group, found in splits.items() if len(found) > 1)
     if not shared:
         return ()
-    more = f" and {len(shared) - 5} more" if len(shared) > 5 else ""
-    return (f"groups in more than one split, scores may flatter: {', '.join(shared[:5])}{more}",)
+    return (f"groups in more than one split, scores may flatter: {list_few(shared)}",)
 
 
 def _import_one(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from landvisor.errors import CollectionError
 from landvisor.geo.collection import Item
 from landvisor.geo.legend import Legend, legend_from_ids
+from landvisor.phrases import list_few, say_count
 
 LEGEND = "legend.toml"
 _MAX_ID = 254
@@ -44,6 +45,12 @@ def count_values(labels: NDArray[np.integer]) -> dict[int, int]:
     return {low + int(i): int(counts[i]) for i in np.flatnonzero(counts)}
 
 
+def add_counts(parts: Iterable[Mapping[int, int]]) -> dict[int, int]:
+    """Add up the counts of several masks, in the order of the values."""
+    together = sum((Counter(part) for part in parts), Counter[int]())
+    return dict(sorted(together.items()))
+
+
 def derive_legend(pixels: dict[int, int]) -> tuple[Legend, tuple[str, ...]]:
     """Make a legend of the values that masks hold, and say what the user should know of it.
 
@@ -67,15 +74,14 @@ def derive_legend(pixels: dict[int, int]) -> tuple[Legend, tuple[str, ...]]:
     return legend_from_ids(ids), tuple(notes)
 
 
-def describe_unknown(pixels: dict[int, int], legend: Legend) -> tuple[str, ...]:
+def describe_unknown(pixels: Mapping[int, int], legend: Legend) -> tuple[str, ...]:
     """Say how many pixels have values that the legend lacks; they are unlabelled."""
     known = {c.id for c in legend.classes}
     lost = {value: count for value, count in pixels.items() if value not in known and value >= 0}
-    said = ", ".join(f"{value} ({count:,} pixels)" for value, count in list(lost.items())[:8])
-    more = f" and {len(lost) - 8} more" if len(lost) > 8 else ""
     if not lost:
         return ()
-    return (f"mask values that the legend lacks count as unlabelled: {said}{more}",)
+    said = (f"{value} ({say_count(count, 'pixel')})" for value, count in lost.items())
+    return (f"mask values that the legend lacks count as unlabelled: {list_few(said, shown=8)}",)
 
 
 def find_legend(folders: Sequence[Path]) -> Path | None:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from landvisor.errors import CollectionError
 from landvisor.geo.collection import RASTERS, Item
+from landvisor.phrases import list_few, say_count
 
 _AFFIX = re.compile(
     r"^(?:masks?|labels?|gt|images?|img)[ _-]|[ _-](?:masks?|labels?|gt|seg|images?|img|sat)$",
     re.IGNORECASE,
 )
-_SHOWN = 5
 
 
 def find_files(source: Path | str) -> list[Path]:
@@ -63,8 +63,8 @@ def pair_files(
     alone = [image.name for image, key in zip(images, keys, strict=True) if key not in by_key]
     spare = [mask.name for key, mask in by_key.items() if key not in set(keys)]
     notes = ["file names are matched without words such as mask_ and _sat"] if strip else []
-    notes += _tell(alone, "images have no mask and stay unlabelled")
-    notes += _tell(spare, "masks have no image and are left out")
+    notes += _tell(alone, "image", "a mask, unlabelled")
+    notes += _tell(spare, "mask", "an image, left out")
     return items, notes
 
 
@@ -90,6 +90,5 @@ def _key(path: Path, *, strip: bool) -> str:
     return _AFFIX.sub("", path.stem) if strip else path.stem
 
 
-def _tell(names: Sequence[str], what: str) -> list[str]:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return [f"{len(names)} {what}: {', '.join(names[:_SHOWN])}{more}"] if names else []
+def _tell(names: Sequence[str], noun: str, what: str) -> list[str]:
+    return [f"{say_count(len(names), noun)} without {what}: {list_few(names)}"] if names else []

@@ -21,11 +21,12 @@ from landvisor.geo.vectors import check_geopackage
 from landvisor.labels.check_images import check_masks, check_scenes
 from landvisor.labels.check_points import check_points, suspect_points
 from landvisor.labels.check_splits import check_splits
-from landvisor.labels.findings import Finding, attempt, list_few
+from landvisor.labels.findings import Finding, attempt
 from landvisor.labels.looks import Look, look_at
 from landvisor.labels.suspects import Suspect
 from landvisor.options import Options
 from landvisor.parallel import map_ordered
+from landvisor.phrases import list_few
 
 
 @dataclass(frozen=True)

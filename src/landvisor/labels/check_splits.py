@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from landvisor.geo.collection import Item
 from landvisor.geo.importing import describe_shared_groups
 from landvisor.labels.alike import find_alike, make_thumbnails
-from landvisor.labels.findings import Finding, list_few
+from landvisor.labels.findings import Finding
 from landvisor.labels.looks import Look
+from landvisor.phrases import list_few, say_count
 
 _TAIL = 0.05
 _WIDER = 2.0
@@ -55,8 +56,8 @@ def check_leaks(items: Sequence[Item], looks: Sequence[Look]) -> list[Finding]:
         elif pair[0].group is None or pair[0].group != pair[1].group:
             within.append(row)
     said = (
-        (between, "pairs of images in different splits are nearly the same, so scores flatter"),
-        (within, "pairs of images without a common group are nearly the same; folds may part them"),
+        (between, "of nearly the same images in different splits, so scores flatter"),
+        (within, "of nearly the same images without a common group; folds may part them"),
     )
     return [_tell_pairs(rows, text) for rows, text in said if rows]
 
@@ -101,4 +102,6 @@ def _pool(items: Sequence[Item], looks: Sequence[Look]) -> dict[str, NDArray[np.
 def _tell_pairs(rows: Sequence[dict[str, Any]], text: str) -> Finding:
     ranked = sorted(rows, key=lambda row: -row["correlation"])
     shown = (" and ".join(row["images"]) for row in ranked)
-    return Finding("note", f"{len(ranked)} {text}: {list_few(shown)}", tuple(ranked))
+    return Finding(
+        "note", f"{say_count(len(ranked), 'pair')} {text}: {list_few(shown)}", tuple(ranked)
+    )

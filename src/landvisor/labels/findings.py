@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from landvisor.errors import LandvisorError
+from landvisor.phrases import list_few as list_few
 
 Level = Literal["ok", "note", "problem"]
 T = TypeVar("T")
@@ -26,13 +27,6 @@ class Finding:
     level: Level
     text: str
     rows: tuple[dict[str, Any], ...] = ()
-
-
-def list_few(names: Iterable[str], *, shown: int = 5) -> str:
-    """Join the first names, and count the others."""
-    every = list(names)
-    more = f" and {len(every) - shown} more" if len(every) > shown else ""
-    return ", ".join(every[:shown]) + more
 
 
 def attempt(function: Callable[..., T], *given: object, found: list[Finding]) -> T | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,18 +16,18 @@ from landvisor.errors import CollectionError, PointsError
 from landvisor.files import publish_file
 from landvisor.geo.collection import Collection, Item
 from landvisor.geo.legend import UNLABELLED, Legend
-from landvisor.geo.mask_values import count_values, derive_legend, describe_unknown
+from landvisor.geo.mask_values import add_counts, count_values, derive_legend, describe_unknown
 from landvisor.geo.places import Places, concatenate
 from landvisor.geo.points import Points, places_to_points, write_points
 from landvisor.geo.rasters import Reading, open_scene
 from landvisor.geo.scene import Scene, scene_from_array
 from landvisor.geo.tiling import split_blocks
 from landvisor.geo.vectors import check_geopackage
-from landvisor.labels.findings import list_few
 from landvisor.labels.origin import ORACLE, name_placement, note_origin
 from landvisor.labels.simulate import draw_places, resolve_mask, simulate_places
 from landvisor.labels.strategies import USES, DrawRule
 from landvisor.parallel import map_ordered
+from landvisor.phrases import list_few, say_count
 
 _ORACLE_NOTE = (
     "each point lies at the most interior pixel of its object of the mask: an oracle placed it, "
@@ -100,13 +99,15 @@ class SampleFacts:
     def lines(self) -> list[str]:
         """Say the facts in lines for a terminal."""
         share = 100 * self.points / max(1, self.labelled)
-        classes = [f"{c['name']}: {c['points']:,} points" for c in self.summary()["classes"]]
+        classes = [
+            f"{c['name']}: {say_count(c['points'], 'point')}" for c in self.summary()["classes"]
+        ]
         listed = ", ".join(f"{name} {value}" for name, value in self.options.items())
         told = f" ({listed})" if listed else ""
         return [
             *classes,
             f"{self.points:,} of {self.labelled:,} valid labelled pixels, {share:.4f} %, "
-            f"on {self.images:,} image{'s' * (self.images != 1)}",
+            f"on {say_count(self.images, 'image')}",
             f"drawn by {self.strategy}{told}, placement {self.placement}, seed {self.seed}",
             *(f"note: {note}" for note in self.notes),
         ]
@@ -220,11 +221,8 @@ def sample_collection(
         [replace(d.places, scene=np.full(len(d.places), i)) for i, d in enumerate(drawn)]
     )
     if not len(places):
-        raise PointsError(
-            f"no point could be drawn from {len(items)} masks: no valid pixel has an active class, "
-            "or no object is large enough; check the legend, the no-data value and --min-area"
-        )
-    values = _add_up(part.values for part in drawn)
+        raise PointsError(_explain_none(strategy, n, masks=len(items)))
+    values = add_counts(part.values for part in drawn)
     facts = SampleFacts(
         legend=classes,
         strategy=strategy,
@@ -311,12 +309,21 @@ def _derive_legend(
         return _count_known(*read_values(item.open_mask(scene)))
 
     counted = map_ordered(count, zip(items, scenes, strict=True), workers=workers)
-    return derive_legend(_add_up(counted))
+    return derive_legend(add_counts(counted))
 
 
-def _add_up(counts: Iterable[dict[int, int]]) -> dict[int, int]:
-    together = sum((Counter(part) for part in counts), Counter[int]())
-    return dict(sorted(together.items()))
+def _explain_none(strategy: str, n: int, *, masks: int) -> str:
+    """Say why no point could be drawn, and what to do."""
+    why = {
+        "grid": (f"the grid's step of {say_count(n, 'pixel')} meets no labelled one", "lower --n"),
+        "per_object": ("no object is large enough", "lower --min-area"),
+    }
+    reason, cure = why.get(strategy, ("no valid pixel has an active class", ""))
+    hint = f"{cure}, or check" if cure else "check"
+    return (
+        f"no point could be drawn from {say_count(masks, 'mask')}: {reason}; {hint} the legend and "
+        "the no-data value"
+    )
 
 
 def _note(facts: SampleFacts, bare: Sequence[str], *, unmasked: int) -> tuple[str, ...]:
@@ -328,8 +335,8 @@ def _note(facts: SampleFacts, bare: Sequence[str], *, unmasked: int) -> tuple[st
         (jitter, f"each point was moved at random by up to {jitter:g} pixels and keeps the class "
          "of the pixel where it was drawn"),
         (noise, f"{noise:.0%} of the points of an image were given another class at random"),
-        (unmasked, f"{unmasked} scenes have no mask and are left out"),
-        (bare, f"{len(bare)} images got no point: {list_few(bare)}"),
+        (unmasked, f"{say_count(unmasked, 'scene')} without a mask left out"),
+        (bare, f"{say_count(len(bare), 'image')} got no point: {list_few(bare)}"),
         (lost, f"no point has class {', '.join(lost)}"),
     )  # fmt: skip
     return tuple(text for occurs, text in said if occurs)
