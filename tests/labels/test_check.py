@@ -158,6 +158,16 @@ def test_masks_are_problems_only_where_they_are_the_labels(tmp_path):
     assert not texts(check_inputs(collection, points).findings, "problem")
 
 
+def test_masks_that_cannot_be_read_are_not_counted(tmp_path):
+    masks = [write_mask(tmp_path / f"{n}.png", np.ones(shape)) for n, shape in
+             (("small", (5, 5)), ("good", (30, 40)))]  # fmt: skip
+    items = [Item(mask.stem, make_scene(name=mask.stem), mask) for mask in masks]
+    both = [f.text for f in check_inputs(Collection(tuple(items), LEGEND), None).findings]
+    assert any(text.startswith("1 mask: ") for text in both)
+    alone = [f.text for f in check_inputs(Collection((items[0],), LEGEND), None).findings]
+    assert not any("of pixels" in text and "mask" in text for text in alone)
+
+
 def test_mask_values_that_the_legend_lacks_are_told(tmp_path):
     mask = write_mask(tmp_path / "m.png", np.resize([1, 2, 8], (30, 40)))
     checked = check_inputs(Collection((Item("a", make_scene(), mask),), LEGEND), None)
@@ -179,7 +189,7 @@ def test_identical_masks_of_different_images_are_told(tmp_path):
     masks = [write_mask(tmp_path / f"{k}.png", np.roll(RING, max(0, k - 1), 1)) for k in range(4)]
     items = [Item(s.name, s, mask) for s, mask in zip(scenes, masks, strict=True)]
     (said,) = texts(check_inputs(Collection(tuple(items), LEGEND), None).findings, "note")
-    assert "2 images show different things under identical masks: 0, 1;" in said
+    assert "2 images unlike others that have exactly the same mask: 0, 1;" in said
     apart = Collection((*items[1:],), LEGEND)
     assert texts(check_inputs(apart, None).findings, "note") == []
 

@@ -1,5 +1,7 @@
 """Points that contradict each other or their imagery are told, with where they are."""
 
+import re
+
 import geopandas as gpd
 import numpy as np
 import pytest
@@ -45,7 +47,7 @@ def test_planted_errors_are_ranked_by_row_of_the_points_file(scene, tmp_path):
     path = write_points(tmp_path / "p.gpkg", wrong=(17, 90))
     checked = check_points(path, [scene])
     (found,) = notes(checked.findings)
-    assert "2 features look like another class" in found.text
+    assert "2 features like another class" in found.text
     assert "row 17 (sea, like sand)" in found.text
     assert {row["points_row"] for row in found.rows} == {17, 90}
     assert found.rows[0]["scene"] == "coast"
@@ -90,7 +92,7 @@ def test_classes_that_nearly_meet_are_told_the_nearest_first(scene):
     coords = [(10, 10), (10, 11.5), (20, 20), (20, 21), (30, 30), (30, 30.5)]
     (found,) = tell(coords, [1, 2, 2, 1, 1, 1], 2.0, scene)
     assert found.level == "note"
-    assert "2 pairs of places of different classes lie within 2 pixels" in found.text
+    assert "2 pairs of places of different classes within 2 pixels" in found.text
     assert "sea and sand at row 20 col 20 of coast, sand and sea at row 10" in found.text
     assert [row["distance"] for row in found.rows] == [1.0, 1.5]
     assert found.rows[0]["points_rows"] == [2, 3]
@@ -126,3 +128,18 @@ def test_points_on_no_data_are_one_problem(scene, tmp_path):
 def test_the_legend_of_read_points_is_kept(scene, tmp_path):
     path = write_points(tmp_path / "p.gpkg")
     assert check_points(path, [scene]).legend == read_points(path).legend
+
+
+def test_agreement_no_better_than_chance_is_a_note_with_both_shares(scene, tmp_path):
+    wrong = np.flatnonzero(np.random.default_rng(0).integers(0, 2, 150))
+    checked = check_points(write_points(tmp_path / "p.gpkg", wrong=wrong), [scene])
+    (found,) = [f for f in checked.findings if "by chance" in f.text]
+    assert found.level == "note"
+    assert "tells little of its class" in found.text
+    share, chance = (int(s) for s in re.findall(r"(\d+) %", found.text))
+    assert abs(share - chance) < 20
+    right = check_points(write_points(tmp_path / "r.gpkg"), [scene])
+    (found,) = [f for f in right.findings if "by chance" in f.text]
+    assert found.level == "ok"
+    assert re.match(r"(99|100) % of 150 features have", found.text)
+    assert "50 % would by chance" in found.text

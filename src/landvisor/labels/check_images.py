@@ -14,9 +14,10 @@ from landvisor.geo.mask_values import count_values, describe_unknown
 from landvisor.geo.scene import Scene, name_crs
 from landvisor.geo.survey import Survey, join_surveys, survey_scenes
 from landvisor.labels.detectors import detect_identical_masks
-from landvisor.labels.findings import Finding, Level, attempt, list_few
+from landvisor.labels.findings import Finding, Level, attempt
 from landvisor.labels.looks import Look, MaskLook, look_at_mask
 from landvisor.parallel import map_ordered
+from landvisor.phrases import list_few, say_count
 
 _BLACK_SHARE = 0.01
 
@@ -73,12 +74,14 @@ def check_masks(
         for value, count in known[0].items():
             pixels[value] = pixels.get(value, 0) + count
     found += _check_shared(masked)
+    if not masked:
+        return found
     if legend is None:
         text = f"masks hold the values {list_few(map(str, sorted(pixels)))} but there is no legend"
         return [*found, Finding("problem" if needed else "note", f"{text}; give --legend")]
     total = max(1, sum(pixels.values()))
     shares = (f"{c.name} {100 * pixels.get(c.id, 0) / total:.2f} %" for c in legend.classes)
-    found.append(Finding("ok", f"{len(which)} masks: {', '.join(shares)} of pixels"))
+    found.append(Finding("ok", f"{say_count(len(masked), 'mask')}: {', '.join(shares)} of pixels"))
     return found + [Finding("note", text) for text in describe_unknown(pixels, legend)]
 
 
@@ -101,7 +104,8 @@ def _check_shared(looks: Sequence[Look]) -> list[Finding]:
     names = [told[i].name for i in np.flatnonzero(verdict.suspect)]
     if not names:
         return []
-    text = f"{len(names)} images show different things under identical masks: {list_few(names)}"
+    images = say_count(len(names), "image")  # one alone where the others of its mask are alike
+    text = f"{images} unlike others that have exactly the same mask: {list_few(names)}"
     rows = tuple({"image": name} for name in names)
     return [Finding("note", f"{text}; `landvisor clean` leaves them out", rows)]
 
@@ -111,7 +115,7 @@ def _check_kinship(scenes: Sequence[Scene]) -> list[Finding]:
     first = scenes[0]
     shapes = sorted({scene.shape for scene in scenes})
     size = " to ".join(f"{r} × {c}" for r, c in dict.fromkeys((shapes[0], shapes[-1])))
-    name = first.name if len(scenes) == 1 else f"{len(scenes)} scenes"
+    name = first.name if len(scenes) == 1 else say_count(len(scenes), "scene")
     found = [
         Finding(
             "ok",
@@ -148,7 +152,8 @@ def _check_values(scenes: Sequence[Scene], whole: Survey, looks: Sequence[Look])
         (bare, f"scenes without data: {list_few(bare)}"),
         (dead, f"bands with one value only, which tell nothing: {list_few(dead)}"),
         (partly, f"scenes where a band has one value only: {list_few(partly)}"),
-        (whole.infinite, f"{whole.infinite} pixels are infinite; declare them as no-data"),
+        (whole.infinite, f"infinite values in {say_count(whole.infinite, 'pixel')}; declare them "
+         "as no-data"),
         (black >= _BLACK_SHARE, f"{about}{100 * black:.1f} % of valid pixels lie in black "
          f"areas; if that is no-data, say --nodata 0{lossy}"),
     )  # fmt: skip
@@ -170,8 +175,7 @@ def _ranges(scene: Scene, survey: Survey) -> str:
 
 
 def _describe_bands(scene: Scene) -> str:
-    many = len(scene.bands)
-    return f"{many} band{'s' * (many != 1)} ({', '.join(scene.bands)})"
+    return f"{say_count(len(scene.bands), 'band')} ({', '.join(scene.bands)})"
 
 
 def _crs(scene: Scene) -> str:

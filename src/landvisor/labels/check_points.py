@@ -17,9 +17,10 @@ from landvisor.geo.locate import locate
 from landvisor.geo.places import Places
 from landvisor.geo.points import Points, read_points
 from landvisor.geo.scene import Scene
-from landvisor.labels.findings import Finding, list_few
+from landvisor.labels.findings import Finding, Level
 from landvisor.labels.suspects import Suspect, Votes, find_suspects, vote_on
 from landvisor.options import Options
+from landvisor.phrases import list_few, say_count
 
 FEW = 5
 _UNEVEN = 20
@@ -71,7 +72,9 @@ def check_points(
             path, class_column=how.class_column, crs=how.crs, legend=legend,
             presence_only=background > 0,
         )  # fmt: skip
-        found += [Finding("ok", f"{len(read)} features; {note}") for note in read.notes]
+        found += [
+            Finding("ok", f"{say_count(len(read), 'feature')}; {note}") for note in read.notes
+        ]
         located = locate(read, scenes)
     except LandvisorError as error:
         return CheckedPoints((*found, Finding("problem", str(error))), legend)
@@ -96,7 +99,7 @@ def check_classes(
     counts = {c.name: int((label == c.id).sum()) for c in legend.active}
     present = {name: count for name, count in counts.items() if count}
     listed = ", ".join(f"{name} {count}" for name, count in present.items())
-    found = [Finding("ok", f"{len(label)} usable places: {listed or 'none'}")]
+    found = [Finding("ok", f"{say_count(len(label), 'usable place')}: {listed or 'none'}")]
     if not present:
         return [*found, Finding("problem", "no place is left to learn from; see the notes")]
     if len(present) == 1 and not background:
@@ -147,7 +150,8 @@ def check_distance(
         f"{' and '.join(r['classes'])} at row {r['row']:g} col {r['col']:g} of {r['scene']}"
         for r in rows
     )
-    text = f"{len(rows)} pairs of places of different classes lie within {distance:g} pixels"
+    pairs = say_count(len(rows), "pair")
+    text = f"{pairs} of places of different classes within {distance:g} pixels of each other"
     return [Finding("note", f"{text}: {list_few(shown)}", tuple(rows))]
 
 
@@ -189,12 +193,14 @@ def check_isolated(
     if votes is None:
         return [], ()
     suspects = find_suspects(votes)
-    found = [Finding("ok", _describe_agreement(votes, legend))]
+    level: Level = "ok" if votes.telling else "note"
+    found = [Finding(level, _describe_agreement(votes, legend))]
     if suspects:
         names = {c.id: c.name for c in legend.classes}
         rows = tuple(_row(suspect, scenes, names) for suspect in suspects)
         shown = (f"row {r['points_row']} ({r['class']}, like {r['neighbours_say']})" for r in rows)
-        text = f"{len(rows)} features look like another class, in rows from 0 of the points file"
+        features = say_count(len(rows), "feature")
+        text = f"{features} like another class, by row from 0 of the points file"
         found.append(Finding("note", f"{text}: {list_few(shown, shown=_RANKED)}", rows))
     return found, suspects
 
@@ -221,13 +227,15 @@ def suspect_points(points: Points, suspects: Sequence[Suspect], legend: Legend) 
 def _describe_agreement(votes: Votes, legend: Legend) -> str:
     named = [c.name for c in legend.classes if c.id in votes.apart]
     text = (
-        f"{100 * votes.agreement:.0f} % of {int(votes.judged.sum())} features have the class of "
-        "those most like them in colour and texture"
+        f"{100 * votes.agreement:.0f} % of {say_count(int(votes.judged.sum()), 'feature')} have "
+        "the class of those most like them in colour and texture, "
+        f"{100 * votes.chance:.0f} % would by chance"
     )
     if votes.compared < votes.total:
         text += f" ({votes.compared} of {votes.total} places were compared)"
     where = f"would show in {list_few(named)}" if named else "would show in no class"
-    return f"{text}; an isolated error {where}"
+    text = f"{text}; an isolated error {where}"
+    return text if votes.telling else f"{text}: what a place looks like tells little of its class"
 
 
 def _row(suspect: Suspect, scenes: Sequence[Scene], names: dict[int, str]) -> dict[str, Any]:

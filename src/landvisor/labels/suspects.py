@@ -24,6 +24,7 @@ _REACH = 5  # pixels to each side that are looked at
 _BLOCK = 512
 _ROWS = 1024
 _CLIP = 5.0  # a feature far out is far out: how far must not outweigh all others
+_SLIGHT = 0.2
 _APART, _SURE, _STRAY = 0.7, 0.8, 0.1  # shares of votes
 
 Features = NDArray[np.float32]
@@ -89,6 +90,25 @@ class Votes:
     def agreement(self) -> float:
         """Return which share of the judged features has the class that its neighbours say."""
         return float((self.says == self.first.label)[self.judged].mean())
+
+    @property
+    def chance(self) -> float:
+        """Return the agreement to expect if looks told nothing, with the same shares of classes."""
+        has, said = self.first.label[self.judged], self.says[self.judged]
+        return float(sum((has == i).mean() * (said == i).mean() for i in self.classes))
+
+    @property
+    def telling(self) -> bool:
+        """Tell whether the agreement is clearly above chance.
+
+        References:
+            Landis and Koch (1977), Biometrics 33, 159: what is under a fifth of the way from
+            chance to certainty is slight. Few features must also exceed chance by two standard
+            errors.
+        """
+        above, chance = self.agreement - self.chance, self.chance
+        error = np.sqrt(chance * (1 - chance) / self.judged.sum())
+        return bool(above >= _SLIGHT * (1 - chance) and above > 2 * error)
 
     @property
     def apart(self) -> tuple[int, ...]:
