@@ -106,8 +106,8 @@ def test_a_crs_that_does_not_exist_is_refused(tmp_path):
 def test_features_without_coordinates_or_class_are_counted_aloud(tmp_path):
     points = read_points(write(tmp_path / "p.csv", "lon,lat,class\n1,2,a\n,2,b\n3,4,\n5,6,b\n"))
     assert len(points) == 2
-    assert "1 features without a class are left out" in points.notes[0]
-    assert points.notes[1] == "1 features without a geometry are left out"
+    assert "1 feature without a class left out" in points.notes[0]
+    assert points.notes[1] == "1 feature without a geometry left out"
 
 
 @pytest.mark.parametrize("wanted", CLASS_COLUMNS)
@@ -151,6 +151,8 @@ def test_spellings_of_one_class_are_one_class(tmp_path):
     points = read_points(save(tmp_path / "p.gpkg", label=["Water", "water", "sand"]))
     assert len(points.legend.ids) == 2
     assert points.frame["class_id"].nunique() == 2
+    assert points.notes[1:] == ("spellings taken as one class: ('Water', 'water')",)
+    assert read_points(save(tmp_path / "q.gpkg", label=["sea", "sea ", "sand"])).notes[1:] == ()
 
 
 def test_gaps_in_ids_are_kept(tmp_path):

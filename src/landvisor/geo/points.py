@@ -22,6 +22,7 @@ from landvisor.geo.legend import Legend, legend_from_ids, legend_from_names
 from landvisor.geo.places import SOURCES, Places, pixels_to_map
 from landvisor.geo.scene import Scene
 from landvisor.geo.vectors import FORMATS, read_table, read_vectors
+from landvisor.phrases import list_few, say_count
 
 CLASS_COLUMNS = (
     "class_id", "class_name", "classname", "classvalue", "label", "class", "landcover", "c_id",
@@ -98,12 +99,13 @@ def read_points(
         frame = frame.assign(class_name=PRESENCE)
     # nothing says which class of a legend presences are
     known = None if column is None else legend
-    frame, found, note, numbered = _classify(frame, column or "class_name", known)
+    frame, found, notes, numbered = _classify(frame, column or "class_name", known)
     if column is None:
-        note = f"no class column: each feature is taken as class {PRESENCE!r}"
-        note += "; the legend is not used" if legend else ""
-    lost = f"{int(nowhere.sum())} features without a geometry are left out"
-    notes = (note, lost) if nowhere.any() else (note,)
+        unused = "; the legend is not used" if legend else ""
+        notes = (f"no class column: each feature is taken as class {PRESENCE!r}{unused}",)
+    if nowhere.any():
+        lost = say_count(int(nowhere.sum()), "feature")
+        notes = (*notes, f"{lost} without a geometry left out")
     return Points(_with_defaults(frame), found, notes, numbered)
 
 
@@ -249,11 +251,13 @@ def _find_column(frame: Any, wanted: str | None) -> str | None:
     return next((lower[name] for name in CLASS_COLUMNS if name in lower), None)
 
 
-def _classify(frame: Any, column: str, legend: Legend | None) -> tuple[Any, Legend, str, bool]:
+def _classify(
+    frame: Any, column: str, legend: Legend | None
+) -> tuple[Any, Legend, tuple[str, ...], bool]:
     """Give every feature a class id of the legend, making a legend where none is given.
 
     Returns:
-        The features, the legend, a note, and whether the ids are made up.
+        The features, the legend, notes, and whether the ids are made up.
     """
     empty = frame[column].isna() | (frame[column].astype(str).str.strip() == "")
     frame = frame[~empty].reset_index(drop=True)
@@ -275,9 +279,19 @@ def _classify(frame: Any, column: str, legend: Legend | None) -> tuple[Any, Lege
     used = f"{column!r}" + (f" with {partner!r}" if partner else "")
     note = f"class column: {used}"
     if empty.any():
-        note += f"; {int(empty.sum())} features without a class are left out"
+        note += f"; {say_count(int(empty.sum()), 'feature')} without a class left out"
+    notes = (note, *_describe_spellings(names, numbers))
     labels = [known[int(i)] for i in numbers]
-    return frame.assign(class_id=numbers.astype(np.int64), class_name=labels), found, note, made_up
+    return frame.assign(class_id=numbers.astype(np.int64), class_name=labels), found, notes, made_up
+
+
+def _describe_spellings(names: Sequence[str], numbers: np.ndarray[Any, Any]) -> tuple[str, ...]:
+    """Say which spellings of a file became one class."""
+    spellings: dict[int, list[str]] = {}
+    for number, name in sorted(set(zip(numbers.tolist(), names, strict=True))):
+        spellings.setdefault(number, []).append(name)
+    merged = [f"({list_few(map(repr, s))})" for s in spellings.values() if len(s) > 1]
+    return (f"spellings taken as one class: {list_few(merged)}",) if merged else ()
 
 
 def _ids_and_names(frame: Any, column: str) -> tuple[list[int] | None, list[str], str | None]:

@@ -72,9 +72,8 @@ def check_points(
             path, class_column=how.class_column, crs=how.crs, legend=legend,
             presence_only=background > 0,
         )  # fmt: skip
-        found += [
-            Finding("ok", f"{say_count(len(read), 'feature')}; {note}") for note in read.notes
-        ]
+        found.append(Finding("ok", f"{say_count(len(read), 'feature')}; {read.notes[0]}"))
+        found += [Finding("note", note) for note in read.notes[1:]]
         located = locate(read, scenes)
     except LandvisorError as error:
         return CheckedPoints((*found, Finding("problem", str(error))), legend)
