@@ -72,8 +72,8 @@ class LinkSpec(Spec):
 class GrowSpec(Spec):
     """How labels grow from places over the pixels around them."""
 
-    method: Literal["none", "superpixel", "walker", "region"] = "none"
-    """Segments that hold a place, a random walker from the places, or growth over like pixels."""
+    method: Literal["none", "superpixel", "walker", "region", "disc"] = "none"
+    """Segments that hold a place, a random walker, growth over like pixels, or plain discs."""
     features: Literal["raw", "bank"] = "raw"
     """With `region`: bands, or the filter bank, for which half the tolerance is about as pure."""
     radius: Positive = 12.0

@@ -15,6 +15,7 @@ from landvisor.labels.pixels import SURE
 from landvisor.recipe import GrowSpec
 
 SHAPE = (12, 14)
+LOOKING = [name for name in METHODS if name != "disc"]  # which looks at no imagery
 
 
 def grow(image, points, label, *, nodata=None, weight=1.0, **spec):
@@ -51,7 +52,7 @@ def parcels():
     return image, mask, points, mask[tuple(points.T)]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", LOOKING)
 def test_growth_over_parcels_without_noise_is_pure(parcels, method):
     image, mask, points, label = parcels
     grown = grow(image, points, label, method=method)
@@ -161,7 +162,7 @@ def test_the_option_weight_scales_confidence():
     assert set(found.weight.tolist()) == {64}
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", LOOKING)
 def test_nothing_grows_over_no_data_or_from_it(method):
     image = np.full((2, 30, 30), 5.0, dtype=np.float32)
     image[0, 10:12] = np.nan
@@ -180,7 +181,7 @@ def test_any_type_one_band_one_point_and_constant_values_work(method, dtype):
     assert len(grow(np.full((9, 9), 7, dtype=dtype), [], [], method=method)) == 0
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", LOOKING)
 def test_fill_values_that_nobody_declared_do_no_harm(method):
     image = np.zeros((1, 20, 20))
     image[0, :5] = -1.7e308
@@ -237,18 +238,37 @@ def test_a_method_may_be_any_function():
     assert set(found.weight.tolist()) == {128}
 
 
+FIRST = np.zeros((9, 9), dtype=int)
+
+
 @pytest.mark.parametrize(
-    "returned",
+    ("returned", "said"),
     [
-        None,
-        Grown(np.zeros((2, 2), dtype=int), np.zeros((2, 2))),
-        Grown(np.full((9, 9), 5), np.ones((9, 9))),
-        Grown(np.full((9, 9), -2), np.ones((9, 9))),
-        Grown(np.zeros((9, 9)), np.ones((9, 9))),
-        Grown(np.zeros((9, 9), dtype=int), np.full((9, 9), np.nan)),
-        Grown(np.zeros((9, 9), dtype=int), np.full((9, 9), 1.5)),
+        (None, r"NoneType of shapes \[\(0,\), \(0,\)\]; need a Grown of two arrays of \(9, 9\)"),
+        (Grown(FIRST[:2], np.zeros((2, 9))), r"Grown of shapes \[\(2, 9\), .*; need a Grown"),
+        (Grown(FIRST + 5, np.ones((9, 9))), r"points 5 to 5 of type int64; need integers from -1"),
+        (Grown(FIRST - 2, np.ones((9, 9))), r"points -2 to -2 .*; need integers from -1"),
+        (Grown(np.zeros((9, 9)), np.ones((9, 9))), r"of type float64; need integers from -1"),
+        (Grown(FIRST, np.full((9, 9), np.nan)), r"confidences nan to nan; need shares above 0"),
+        (Grown(FIRST, np.full((9, 9), 1.5)), r"confidences 1\.5 to 1\.5; need shares above 0"),
+        (
+            Grown(FIRST, np.arange(81).reshape(9, 9) / -81),
+            r"confidences -0\.98.* to -0; need shares",
+        ),
+        (Grown(FIRST, np.full((9, 9), "sure")), r"confidences of type <U4; need shares above 0"),
     ],
 )
-def test_a_method_that_returns_something_else_is_refused(returned):
-    with pytest.raises(ModelError, match="need a Grown of"):
+def test_a_method_that_returns_something_else_is_refused(returned, said):
+    with pytest.raises(ModelError, match=said) as caught:
         grow(np.zeros((1, 9, 9)), [[4, 4]], [3], method_=lambda block, spec: returned)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_radius_beyond_the_scene_is_no_limit(method):
+    image = np.zeros((1, 20, 30), dtype=np.uint8)
+    far, all_of_it = (
+        grow(image, [[2, 3]], [1], method=method, radius=radius, max_pixels=10**6, tolerance=1)
+        for radius in (1e300, 50)
+    )
+    assert np.array_equal(far.position, all_of_it.position)

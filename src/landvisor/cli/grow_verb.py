@@ -9,7 +9,7 @@ import click
 from landvisor.cli import options as o
 from landvisor.cli.making import choose_recipe, make_and_tell, making_options
 
-METHODS = ("region", "superpixel", "walker")
+METHODS = ("region", "superpixel", "walker", "disc")
 DIRECT = {
     "method": "grow.method",
     "radius": "grow.radius",
@@ -24,8 +24,8 @@ DIRECT = {
 @click.argument("inputs", nargs=-1, required=True, metavar="IMAGE... [POINTS]")
 @o.out_option("GeoTIFF to write for one IMAGE, or a folder to make.")
 @click.option("--method", type=click.Choice(METHODS),
-              help="Like pixels, by default, segments that hold a place, or a random "
-              "walker.")  # fmt: skip
+              help="Like pixels, by default, segments that hold a place, a random walker, or "
+              "the plain disc.")  # fmt: skip
 @click.option("--radius", type=click.FloatRange(0, min_open=True),
               help="Farthest pixel from its place, in pixels; 12 by default.")  # fmt: skip
 @click.option("--max-pixels", type=click.IntRange(1),

@@ -14,6 +14,7 @@ from landvisor.geo.places import Places
 from landvisor.geo.radiometry import measure_spread
 from landvisor.geo.scene import Scene
 from landvisor.geo.tiling import Window, full_window, split_blocks
+from landvisor.labels.disc import grow_discs
 from landvisor.labels.grow_claims import Claims, limit_claims, no_claims, settle_claims
 from landvisor.labels.growth import NOBODY, Block, Grower, Grown
 from landvisor.labels.pixels import LabelledPixels, make_pixels, no_pixels
@@ -27,6 +28,7 @@ METHODS: dict[str, Grower] = {
     "superpixel": grow_superpixels,
     "walker": grow_walker,
     "region": grow_regions,
+    "disc": grow_discs,
 }
 BLOCK = 1024
 _RADII_AROUND = 3
@@ -57,7 +59,7 @@ def grow_places(
     the probability, with `superpixel` where segments meet a block's edge. Memory for each worker,
     measured in bytes per pixel of a block and its surroundings: 12 per band and 40 for `region`
     (76 per band with `bank`), 16 per band and 20 for `superpixel`, up to 12 per band, 250 and 14
-    per class in the block for `walker`.
+    per class in the block for `walker`; `disc` holds some integers a pixel.
 
     Args:
         places: All on this scene.
@@ -82,6 +84,8 @@ def grow_places(
     grower = method or METHODS.get(spec.method)
     if grower is None or not len(places):
         return no_pixels(scene.shape)
+    farthest = float(sum(scene.shape))  # more than that is no limit, and may be no number
+    spec = spec.model_copy(update={"radius": min(spec.radius, farthest)})
     seeds = _make_seeds(places)
     given = None if features is None else _measure_features(features, scene, grower)
     task = _Task(scene, seeds, spec, scale, grower, given)
@@ -213,22 +217,23 @@ def _measure_features(features: NDArray[np.floating], scene: Scene, grower: Grow
 
 def _check_grown(grown: Grown, block: Block) -> Grown:
     """Refuse what a caller's method returns if it does not fit its block."""
-    shapes = [getattr(grown, name, np.empty(0)).shape for name in Grown._fields]
-    fits = (
-        shapes == [block.valid.shape] * len(shapes)
-        and grown.point.dtype.kind == "i"
-        and grown.point.min() >= NOBODY
-        and grown.point.max() < len(block.points)
-        and _are_shares(grown.confidence[grown.point != NOBODY])
-    )
-    if not fits:
-        raise ModelError(
-            f"the method of growing returned {type(grown).__name__} of shapes {shapes}; need a "
-            f"Grown of {block.valid.shape} with integers from -1 to {len(block.points) - 1} and "
-            "confidences above 0, up to 1"
-        )
-    return grown
+    shapes = [np.shape(getattr(grown, name, ())) for name in Grown._fields]
+    if shapes != [block.valid.shape] * len(shapes):
+        found = f"{type(grown).__name__} of shapes {shapes}"
+        raise _refuse(found, f"a Grown of two arrays of {block.valid.shape}")
+    point, confidence = np.asarray(grown.point), np.asarray(grown.confidence)
+    last = len(block.points) - 1
+    if point.dtype.kind != "i" or point.min() < NOBODY or point.max() > last:
+        found = f"points {point.min()} to {point.max()} of type {point.dtype}"
+        raise _refuse(found, f"integers from -1 (nobody) to {last}")
+    used = confidence[point != NOBODY]
+    numeric = used.dtype.kind in "fiu"
+    if not numeric or not ((used > 0) & (used <= 1)).all():
+        kind = f"{used.min():g} to {used.max():g}" if numeric else f"of type {used.dtype}"
+        found = f"confidences {kind}"
+        raise _refuse(found, "shares above 0, up to 1")
+    return Grown(point, confidence.astype(np.float32))
 
 
-def _are_shares(values: NDArray[np.floating]) -> bool:
-    return bool(((values > 0) & (values <= 1)).all())
+def _refuse(found: str, needed: str) -> ModelError:
+    return ModelError(f"the method of growing returned {found}; need {needed}: mend the method")
