@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 import rasterio
 
-from landvisor.errors import OutputError, PointsError
-from landvisor.geo.collection import Collection, Item, write_collection
+from landvisor.errors import OutputError, PointsError, RecipeError
+from landvisor.geo.collection import Collection, Item, open_collection, write_collection
 from landvisor.geo.legend import legend_from_ids, write_legend
 from landvisor.geo.places import SOURCES, make_places
-from landvisor.geo.points import places_to_points, write_points
+from landvisor.geo.points import places_to_points, read_points, write_points
 from landvisor.geo.rasters import open_scene
 from landvisor.geo.styles import pixel_space_allowed, read_label_facts
 from landvisor.labels.extend import Making
 from landvisor.labels.growth import Grown
 from landvisor.labels.label_raster import read_label_raster
-from landvisor.labels.make import FACTS, drop_classes, grow_points, link_points
+from landvisor.labels.make import FACTS, drop_classes, grow_points, link_points, make_labels
 from landvisor.labels.sampling import simulate_points
 from landvisor.options import Options
 from landvisor.recipe import GrowSpec, LinkSpec
@@ -95,9 +95,7 @@ def test_points_keep_their_class_and_source_whatever_grows(two):
 
 
 def test_sparse_masks_are_labels_where_no_points_are_given(two):
-    sparse = np.zeros((1, SIDE, SIDE), np.uint8)
-    sparse[0][tuple(POINTS.T)] = draw_parcels()[0][tuple(POINTS.T)]
-    write_png(two / "a_mask.png", sparse)
+    write_png(two / "a_mask.png", sparse_mask())
     collection = Collection((Item("a", two / "a.png", two / "a_mask.png"),), LEGEND)
     made = link_points(collection, None)
     assert made.facts["purity"]["before"] == len(POINTS)
@@ -175,6 +173,7 @@ def test_classes_that_are_not_pure_enough_lose_their_new_labels_and_keep_their_p
         assert (back.source == SOURCES["human"]).all()
     facts = read_label_facts(two / "grown" / "a.tif")
     assert facts["rejected"] == ["water", "sand"]
+    assert facts["kept"] == len(POINTS)
     in_memory = grow_points(
         two / "collection.csv", two / "points.gpkg", spec=wrong, grower=fill_everything,
         making=making,
@@ -227,13 +226,36 @@ def test_dropping_classes_keeps_points_and_other_classes(two):
     assert (dropped.label == 2).sum() == (made.pixels[0].label == 2).sum()
 
 
-def test_specs_of_the_other_kind_are_not_used(two):
-    making = Making(link=LinkSpec(area="segment"), grow=GrowSpec(method="walker"))
-    linked = link_points(two / "collection.csv", two / "points.gpkg", making=making)
-    assert "grow" not in linked.facts
-    grown = grow_points(two / "collection.csv", two / "points.gpkg", making=making)
-    assert "link" not in grown.facts
-    assert grown.facts["grow"]["method"] == "region"
+@pytest.mark.parametrize(
+    ("verb", "making", "named"),
+    [
+        (link_points, Making(link=LinkSpec(distance=9)), "link"),
+        (link_points, Making(grow=GrowSpec(method="walker")), "grow"),
+        (link_points, Making(features=lambda scene: scene.read().data), "features"),
+        (grow_points, Making(grow=GrowSpec(method="walker")), "grow"),
+        (grow_points, Making(grower=fill_everything), "grower"),
+    ],
+)
+def test_choices_that_would_be_ignored_are_refused(two, verb, making, named):
+    with pytest.raises(RecipeError, match=f"making has '{named}', which is not used here"):
+        verb(two / "collection.csv", two / "points.gpkg", making=making)
+
+
+def test_a_spec_that_names_no_area_or_method_means_the_usual_one(two):
+    scenes, points = two / "collection.csv", two / "points.gpkg"
+    near, far = (link_points(scenes, points, spec=LinkSpec(distance=d)) for d in (3, 5))
+    assert near.facts["link"]["area"] == "segment"
+    assert 16 < near.facts["purity"]["after"] < far.facts["purity"]["after"]
+    short, long = (grow_points(scenes, points, spec=GrowSpec(radius=r)) for r in (2, 12))
+    assert short.facts["grow"]["method"] == "region"
+    assert 16 < short.facts["purity"]["after"] < long.facts["purity"]["after"]
+
+
+def test_links_and_growth_together_make_one_set_of_labels(two):
+    scenes, points = two / "collection.csv", two / "points.gpkg"
+    both = Making(link=LinkSpec(area="segment"), grow=GrowSpec(method="disc", radius=1))
+    found = make_labels(scenes, points, making=both).pixels[0]
+    assert {SOURCES[name] for name in ("human", "linked", "grown")} == set(found.source.tolist())
 
 
 def test_options_choose_the_split(two):
@@ -256,6 +278,76 @@ def test_the_record_hashes_images_masks_and_points(two):
     assert all(len(found["sha256"]) == 64 for found in inputs.values())
 
 
+def write_survey(folder, names):
+    rows = [f"{name},{r},{c},{names[mask[r, c]]}"
+            for name, mask in (("a", draw_parcels()[0]), ("b", draw_parcels(flip=True)[0]))
+            for r, c in POINTS]  # fmt: skip
+    (folder / "survey.csv").write_text("\n".join(["scene,row,col,class", *rows]))
+    return folder / "survey.csv"
+
+
+def test_text_classes_are_not_held_against_masks_that_no_legend_explains(two):
+    survey = write_survey(two, {1: "water", 2: "sand"})  # sand would become 1, water 2
+    images = Collection(open_collection(two / "collection.csv").items)
+    for points in (survey, read_points(survey)):
+        with pytest.raises(
+            PointsError, match=r"'sand' is 1, 'water' is 2 by the alphabet.*--legen"
+        ):
+            grow_points(images, points)
+    told = grow_points(images, survey, options=Options(legend=two / "legend.toml"))
+    assert told.facts["purity"]["purity"] == 1
+    bare = Collection(tuple(replace(item, mask=None) for item in images.items))
+    assert grow_points(bare, survey).facts["purity"]["reference"] == "held-out points"
+
+
+def test_one_scene_without_a_mask_is_told_to_change_what_purity_is_held_against(two):
+    items = open_collection(two / "collection.csv").items
+    some = Collection((items[0], replace(items[1], mask=None)), LEGEND)
+    made = grow_points(some, two / "points.gpkg")
+    assert made.facts["purity"]["reference"] == "held-out points"
+    assert any("1 scene of 2 without a mask: purity" in line for line in made.lines)
+    write_png(two / "a_mask.png", sparse_mask())
+    made = link_points(some, None)
+    assert "labels are those of 1 mask; 1 scene without a mask left out" in made.lines[0]
+
+
+def sparse_mask(**others):
+    """Draw the points alone, and further values at `{"value_7": (row, col)}`."""
+    sparse = np.zeros((1, SIDE, SIDE), np.uint8)
+    sparse[0][tuple(POINTS.T)] = draw_parcels()[0][tuple(POINTS.T)]
+    for name, where in others.items():
+        sparse[0][where] = int(name.removeprefix("value_"))
+    return sparse
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_mask_values_that_the_legend_lacks_are_said_everywhere(two, given):
+    write_png(two / "a_mask.png", sparse_mask(value_7=(20, 20), value_9=(0, slice(3))))
+    items = open_collection(two / "collection.csv").items[:1]
+    points = two / "points.gpkg" if given else None
+    made = link_points(Collection(items, LEGEND), points, out=two / "linked.tif")
+    note = "legend lacks count as unlabelled: 0 (1,588 pixels), 7 (1 pixel"
+    assert any(note in line for line in made.lines)
+    assert any(note in said for said in made.facts["notes"])
+    assert any(note in said for said in read_label_facts(two / "linked.tif")["notes"])
+
+
+def test_masks_that_label_most_of_their_scene_are_no_labels_to_start_from(two):
+    with pytest.raises(PointsError, match=r"mask of scene '[ab]' labels 100 % of its pixels"):
+        link_points(two / "collection.csv", None)
+
+
+def test_purity_is_that_of_new_labels_alone(two):
+    """Points that fill a square leave nothing to link, but those held out would be linked."""
+    coords = np.argwhere(np.ones((6, 6))).astype(np.float64)
+    scene = open_collection(two / "a.png").open_scenes()
+    points = places_to_points(make_places(coords, np.ones(36, np.int64)), scene, LEGEND)
+    made = link_points(two / "a.png", points, making=Making(holdout=0.3))
+    assert made.facts["purity"]["after"] == made.facts["purity"]["before"] == 36
+    assert made.facts["purity"]["checked"] == 0
+    assert made.lines[-1] == "purity: nothing new to check"
+
+
 def test_features_of_a_scene_are_asked_for_once(two):
     asked = []
 
@@ -266,6 +358,7 @@ def test_features_of_a_scene_are_asked_for_once(two):
     bare = Collection((Item("a", two / "a.png"), Item("b", two / "b.png")), LEGEND)
     made = grow_points(bare, two / "points.gpkg", making=Making(features=features, holdout=0.5))
     assert made.facts["purity"]["checked"] > 0
+    assert made.facts["grow"]["features"] == "given"
     assert sorted(asked) == ["a", "b"]
 
 

@@ -11,7 +11,9 @@ from landvisor.geo.collection import as_collection, open_collection
 from landvisor.geo.legend import legend_from_ids
 from landvisor.geo.points import read_points
 from landvisor.geo.rasters import Reading
+from landvisor.labels.label_raster import write_label_raster
 from landvisor.labels.material import BACKGROUND, check_learnable, gather
+from landvisor.labels.pixels import make_pixels
 from landvisor.options import Options
 from landvisor.recipe import LabelSpec
 
@@ -57,6 +59,33 @@ def test_splits_and_groups_are_those_of_the_collection(collection, tmp_path, mak
     assert material.places.scene.tolist() == [0, 0, 1, 1]
     assert material.in_split("val").tolist() == [False, False, True, True]
     assert material.in_split("test").sum() == 0
+
+
+def test_scenes_that_got_no_point_are_named(collection, make_points):
+    points = make_points("p.gpkg", PIXELS, label=[1, 2, 1, 2])  # a and b cover the same ground
+    notes = gather(collection, points, spec=LabelSpec()).notes
+    assert "1 of 2 scenes got no point: b; where scenes overlap, points go to the first" in notes
+    both = make_points("q.gpkg", PIXELS, label=[1, 2, 1, 2], scene=["a", "b", "b", "a"])
+    assert not any("no point" in n for n in gather(collection, both, spec=LabelSpec()).notes)
+
+
+def test_scenes_that_grown_labels_do_not_cover_are_named(collection, tmp_path, make_points):
+    points = make_points("p.gpkg", PIXELS, label=[1, 2, 1, 2], scene=["a", "b", "b", "a"])
+    (tmp_path / "grown").mkdir()
+    pixels = make_pixels((20, 30), np.array([7, 8]), label=np.array([1, 2]), source="grown")
+    legend, scene = legend_from_ids([1, 2]), collection.items[0].open()
+    write_label_raster(pixels, tmp_path / "grown" / "a.tif", scene=scene, legend=legend)
+    how = Options(grown=tmp_path / "grown")
+    material = gather(collection, points, spec=LabelSpec(), options=how)
+    assert len(material.grown) == 2
+    assert "1 of 2 scenes got none of them: b" in material.notes[-1]
+
+
+def test_mask_values_that_the_legend_lacks_are_counted(collection, tmp_path):
+    (tmp_path / "some.toml").write_text(LEGEND)
+    how = Options(legend=tmp_path / "some.toml")
+    notes = gather(collection, None, spec=LabelSpec(), options=how).notes
+    assert "mask values that the legend lacks count as unlabelled: 9 (300 pixels)" in notes
 
 
 def test_a_legend_that_is_given_wins_over_the_one_beside_the_images(

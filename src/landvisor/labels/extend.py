@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landvisor.errors import PointsError
+from landvisor.geo.mask_values import add_counts, describe_unknown
 from landvisor.geo.places import Places
 from landvisor.geo.radiometry import measure_radiometry, robust_scale
 from landvisor.geo.scene import Scene
@@ -73,7 +74,8 @@ class Making:
     @property
     def looks(self) -> bool:
         """Tell whether the colours of the imagery matter."""
-        return self.grows or (self.link.area != "none" and self.link.tolerance > 0)
+        grows = self.grower is not None or self.grow.method not in ("none", "disc")
+        return grows or (self.link.area != "none" and self.link.tolerance > 0)
 
 
 class Extended(NamedTuple):
@@ -85,6 +87,7 @@ class Extended(NamedTuple):
         pixels: All labelled pixels; their `place` counts `places`.
         tally: What was counted.
         links: What became of the links.
+        values: Pixels of the scene's mask by value, where it was read.
     """
 
     position: int
@@ -92,6 +95,7 @@ class Extended(NamedTuple):
     pixels: LabelledPixels
     tally: Tally
     links: LinkFacts
+    values: Mapping[int, int]
 
 
 @dataclass(frozen=True)
@@ -103,12 +107,14 @@ class Extension(Generic[T]):
         purity: Over all scenes.
         links: Over all scenes.
         rejected: Classes whose new labels are not pure enough; the receiver drops them.
+        notes: What the masks hold besides the classes.
     """
 
     delivered: list[T]
     purity: Purity
     links: LinkFacts
     rejected: tuple[int, ...]
+    notes: tuple[str, ...] = ()
 
 
 def extend_ground(
@@ -131,13 +137,18 @@ def extend_ground(
         scale = robust_scale(measure_radiometry(ground.scenes, seed=making.seed))
     one = partial(_extend_one, ground, making, scale, deliver)
     results = map_ordered(one, range(len(ground.scenes)), workers=making.workers)
-    tally = join_tallies(tally for _, tally, _ in results)
+    tally = join_tallies(tally for _, tally, _, _ in results)
     if not tally.before.any():
         raise PointsError("no labelled place was found to link or grow from; see `check`")
     purity = Purity(tally, ground.legend, held_out=not ground.has_truth)
     rejected = purity.below(making.min_purity) if making.min_purity else ()
-    links = sum((links for _, _, links in results), LinkFacts())
-    return Extension([found for found, _, _ in results], purity, links, rejected)
+    return Extension(
+        [found for found, _, _, _ in results],
+        purity,
+        sum((links for _, _, links, _ in results), LinkFacts()),
+        rejected,
+        describe_unknown(add_counts(values for _, _, _, values in results), ground.legend),
+    )
 
 
 def extend_places(
@@ -177,7 +188,8 @@ def describe_choices(making: Making) -> dict[str, Any]:
         parts["link"] = making.link.model_dump()
     if making.grows:
         own = {"method": getattr(making.grower, "__name__", "grower")} if making.grower else {}
-        parts["grow"] = {**making.grow.model_dump(), **own}
+        given = {"features": "given"} if making.features else {}
+        parts["grow"] = {**making.grow.model_dump(), **own, **given}
     return {
         **parts, "seed": making.seed, "holdout": making.holdout, "min_purity": making.min_purity
     }  # fmt: skip
@@ -189,8 +201,9 @@ def _extend_one(
     scale: NDArray[np.float64],
     deliver: Callable[[Extended], T],
     position: int,
-) -> tuple[T, Tally, LinkFacts]:
-    scene, places = ground.scenes[position], ground.read_places(position)
+) -> tuple[T, Tally, LinkFacts, Mapping[int, int]]:
+    scene, labelled = ground.scenes[position], ground.read(position)
+    places = labelled.places
     if making.grows and making.features is not None:
         features = making.features(scene)  # an encoder takes its time, and is asked once
         making = replace(making, features=lambda _: features)
@@ -200,21 +213,24 @@ def _extend_one(
         workers=making.workers if len(ground.scenes) == 1 else 1,
     )  # fmt: skip
     pixels, links = extend(places)
-    if ground.has_truth:
-        truth = ground.read_truth(position)
-        checked, right = check_against_mask(pixels, truth)
-        reference = int((truth >= 0).sum())
+    if labelled.truth is not None:
+        checked, right = check_against_mask(pixels, labelled.truth)
+        reference = int((labelled.truth >= 0).sum())
     else:
         held = draw_held_out(places, share=making.holdout, seed=making.seed, name=scene.name)
         kept = extend(places.take(~held))[0] if held.any() else pixels
         checked, right = check_against_places(kept, places.take(held))
         reference = int(held.sum())
+    before = count_labels(pixels_of_places(places, scene.shape).label)
+    after = count_labels(pixels.label)
+    new = after > before  # a class that got no label has none to be right, whatever was held out
     tally = Tally(
-        before=count_labels(pixels_of_places(places, scene.shape).label),
-        after=count_labels(pixels.label),
-        checked=checked,
-        right=right,
+        before=before,
+        after=after,
+        checked=np.where(new, checked, 0),
+        right=np.where(new, right, 0),
         pixels=np.array([scene.shape[0] * scene.shape[1]]),
         held=np.array([reference]),
     )
-    return deliver(Extended(position, places, pixels, tally, links)), tally, links
+    extended = Extended(position, places, pixels, tally, links, labelled.values)
+    return deliver(extended), tally, links, labelled.values

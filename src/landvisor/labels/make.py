@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from landvisor.errors import OutputError
+from landvisor.errors import OutputError, RecipeError
 from landvisor.files import (
     RECORD,
     command_line,
@@ -20,6 +20,7 @@ from landvisor.files import (
     write_json,
 )
 from landvisor.geo.collection import RASTERS, Collection, CollectionSource, as_collection
+from landvisor.geo.mask_values import describe_unknown
 from landvisor.geo.points import Points
 from landvisor.geo.vectors import FORMATS
 from landvisor.labels.extend import (
@@ -73,8 +74,8 @@ def link_points(
         scenes: A file, folder, glob, `collection.csv`, array, `Scene` or `Collection`.
         points: A points file or `Points`; None takes the pixels of sparse masks.
         out: A GeoTIFF for one scene, a folder for several; None keeps the labels in memory.
-        spec: How links are made; segments of at most 5 pixels by default.
-        making: How the result is checked; its `link` and `grow` are not used.
+        spec: How links are made; area "none" is taken as "segment".
+        making: How the result is checked; `make_labels` takes one that links and grows.
         options: What surrounds the run.
 
     Raises:
@@ -83,8 +84,10 @@ def link_points(
     Example:
         ``landvisor.link_points("scene.tif", "points.gpkg", out="linked.tif").facts["purity"]``
     """
-    chosen = spec or LinkSpec(area="segment")
-    how = replace(making or Making(), link=chosen, grow=GrowSpec(), grower=None)
+    chosen = spec or LinkSpec()
+    if chosen.area == "none":
+        chosen = chosen.model_copy(update={"area": "segment"})
+    how = replace(_take_checks(making, others=("link", "grow", "grower", "features")), link=chosen)
     return make_labels(scenes, points, making=how, out=out, options=options)
 
 
@@ -104,9 +107,9 @@ def grow_points(
         scenes: A file, folder, glob, `collection.csv`, array, `Scene` or `Collection`.
         points: A points file or `Points`; None takes the pixels of sparse masks.
         out: A GeoTIFF for one scene, a folder for several; None keeps the labels in memory.
-        spec: How labels grow; `region` by default.
+        spec: How labels grow; method "none" is taken as "region".
         grower: A method of your own, such as `promptable(segmenter)`.
-        making: How the result is checked; its `link` and `grow` are not used.
+        making: How the result is checked; `make_labels` takes one that links and grows.
         options: What surrounds the run.
 
     Raises:
@@ -115,8 +118,11 @@ def grow_points(
     Example:
         ``landvisor.grow_points("scene.tif", "points.gpkg", out="grown.tif").facts["purity"]``
     """
-    chosen = spec or GrowSpec(method="region")
-    how = replace(making or Making(), link=LinkSpec(), grow=chosen, grower=grower)
+    chosen = spec or GrowSpec()
+    if chosen.method == "none":
+        chosen = chosen.model_copy(update={"method": "region"})
+    checks = _take_checks(making, others=("link", "grow", "grower"))
+    how = replace(checks, grow=chosen, grower=grower)
     return make_labels(scenes, points, making=how, out=out, options=options)
 
 
@@ -158,6 +164,18 @@ def make_labels(
     return replace(made, files=tuple(target / name for name in names))
 
 
+def _take_checks(making: Making | None, *, others: tuple[str, ...]) -> Making:
+    """Refuse choices in `making` that are made elsewhere and would be ignored."""
+    how, usual = making or Making(), Making()
+    idle = [name for name in others if getattr(how, name) != getattr(usual, name)]
+    if idle:
+        raise RecipeError(
+            f"making has {idle[0]!r}, which is not used here; say it with spec or grower, or call "
+            "make_labels, which does all that its making says"
+        )
+    return how
+
+
 def drop_classes(pixels: LabelledPixels, rejected: tuple[int, ...]) -> LabelledPixels:
     """Take back the linked and grown labels of some classes; their places stay."""
     return pixels.take(~(pixels.made & np.isin(pixels.label, rejected)))
@@ -168,7 +186,11 @@ def _write(ground: Ground, making: Making, path_of: Callable[[int], Path]) -> Ma
 
     def deliver(extended: Extended) -> dict[str, Any]:
         own = Purity(extended.tally, ground.legend, held_out=not ground.has_truth)
-        facts = {**describe_choices(making), "purity": own.summary(), "notes": list(ground.notes)}
+        notes = [*ground.notes, *describe_unknown(extended.values, ground.legend)]
+        facts = {
+            **describe_choices(making), "rejected": [], "purity": own.summary(),
+            "kept": own.count_left(()), "notes": notes,
+        }  # fmt: skip
         scene = ground.scenes[extended.position]
         write_label_raster(
             extended.pixels, path_of(extended.position), scene=scene, legend=ground.legend,
@@ -180,7 +202,8 @@ def _write(ground: Ground, making: Making, path_of: Callable[[int], Path]) -> Ma
     for position, facts in enumerate(extension.delivered if extension.rejected else []):
         path, scene = path_of(position), ground.scenes[position]
         kept = drop_classes(read_label_raster(path, scene), extension.rejected)
-        facts = {**facts, "rejected": _name_classes(ground, extension.rejected)}
+        rejected = _name_classes(ground, extension.rejected)
+        facts = {**facts, "rejected": rejected, "kept": len(kept)}
         write_label_raster(kept, path, scene=scene, legend=ground.legend, facts=facts)
     return _conclude(ground, making, extension)
 
@@ -191,6 +214,7 @@ def _conclude(
     extension: Extension[Any],
     pixels: tuple[LabelledPixels, ...] = (),
 ) -> MadeLabels:
+    notes = [*ground.notes, *extension.notes]
     facts = {
         **describe_choices(making),
         "links": asdict(extension.links) if making.link.area != "none" else None,
@@ -198,10 +222,10 @@ def _conclude(
         "purity": extension.purity.summary(),
         "kept": extension.purity.count_left(extension.rejected),
         "scenes": [scene.name for scene in ground.scenes],
-        "notes": list(ground.notes),
+        "notes": notes,
     }
     links = extension.links.lines() if making.link.area != "none" else []
-    lines = [*(f"note: {note}" for note in ground.notes), *links, *extension.purity.lines()]
+    lines = [*(f"note: {note}" for note in notes), *links, *extension.purity.lines()]
     if extension.rejected:
         lines.append(
             f"purity under {100 * making.min_purity:g} % or unknown, so taken back: "

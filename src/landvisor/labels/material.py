@@ -12,6 +12,7 @@ from landvisor.errors import PointsError
 from landvisor.geo.collection import Collection
 from landvisor.geo.legend import Legend, read_legend
 from landvisor.geo.locate import Located, Losses, locate
+from landvisor.geo.mask_values import add_counts, describe_unknown
 from landvisor.geo.places import Places, concatenate, no_places
 from landvisor.geo.points import Points, read_points
 from landvisor.geo.scene import Scene
@@ -21,6 +22,7 @@ from landvisor.labels.grown import read_grown
 from landvisor.labels.origin import describe_origin
 from landvisor.labels.sampling import draw_from_mask
 from landvisor.options import Options
+from landvisor.phrases import list_few, say_count
 from landvisor.recipe import LabelSpec
 
 BACKGROUND = "background"
@@ -102,12 +104,12 @@ def gather(
     if labels is None:
         located, legend = _from_masks(collection, scenes, legend)
     else:
-        points = _read(labels, legend, how, presence_only=spec.background > 0)
+        points = read_labels(labels, legend, how, presence_only=spec.background > 0)
         located, legend = (
             locate(points, scenes, max_per_feature=spec.max_per_feature),
             points.legend,
         )
-        origin = describe_origin(points)
+        origin = (*_describe_bare(located, scenes), *describe_origin(points))
         if spec.background:
             located, legend = _add_background(located, scenes, legend, spec.background, seed)
     grown, said_grown = _read_grown(located.train, scenes, legend, how, spec.max_grown)
@@ -146,9 +148,14 @@ def check_learnable(material: Material) -> None:
         )
 
 
-def _read(
-    labels: Path | str | Points, legend: Legend | None, how: Options, *, presence_only: bool
+def read_labels(
+    labels: Path | str | Points,
+    legend: Legend | None,
+    how: Options,
+    *,
+    presence_only: bool = False,
 ) -> Points:
+    """Read points as the options say; those in memory stay as they are."""
     if isinstance(labels, Points):
         return labels
     return read_points(
@@ -160,6 +167,17 @@ def _read(
     )
 
 
+def _describe_bare(located: Located, scenes: Sequence[Scene]) -> tuple[str, ...]:
+    found = {*located.train.scene.tolist(), *located.assess.scene.tolist()}
+    bare = [scene.name for position, scene in enumerate(scenes) if position not in found]
+    if not bare:
+        return ()
+    return (
+        f"{len(bare)} of {len(scenes)} scenes got no point: {list_few(bare)}; where scenes "
+        "overlap, points go to the first",
+    )
+
+
 def _read_grown(
     places: Places, scenes: Sequence[Scene], legend: Legend, how: Options, limit: int
 ) -> tuple[Places, tuple[str, ...]]:
@@ -167,11 +185,12 @@ def _read_grown(
         return no_places(), ()
     grown = read_grown(how.grown, places, scenes=scenes, legend=legend, limit=limit)
     note = (
-        f"{len(grown):,} labels made from labels are learned from, on "
-        f"{len(np.unique(grown.scene))} of {len(scenes)} scenes, at most {limit:,} a class and "
+        f"{len(grown):,} labels made from labels are learned from, at most {limit:,} a class and "
         "scene; whoever made them saw all points, so the stated accuracy may be a little high"
     )
-    return grown, (note,)
+    bare = [scene.name for i, scene in enumerate(scenes) if i not in grown.scene]
+    lacking = f"{len(bare)} of {len(scenes)} scenes got none of them: {list_few(bare)}"
+    return grown, (note, lacking) if bare else (note,)
 
 
 def _from_masks(
@@ -179,14 +198,16 @@ def _from_masks(
 ) -> tuple[Located, Legend]:
     if legend is None:
         raise PointsError("masks need a legend; put legend.toml beside them or give --legend")
-    parts = []
-    for position, (item, scene) in enumerate(zip(collection.items, scenes, strict=True)):
-        found = draw_from_mask(item, scene, legend=legend, strategy="dense").places
-        parts.append(replace(found, scene=np.full(len(found), position)))
-    places = concatenate(parts)
+    pairs = zip(collection.items, scenes, strict=True)
+    drawn = [draw_from_mask(*pair, legend=legend, strategy="dense") for pair in pairs]
+    places = concatenate([
+        replace(part.places, scene=np.full(len(part.places), position))
+        for position, part in enumerate(drawn)
+    ])  # fmt: skip
     nothing = places.take(np.zeros(len(places), dtype=bool))
-    note = f"every labelled pixel of {len(scenes)} masks is used"
-    return Located(places, nothing, Losses(), (note,)), legend
+    note = f"every labelled pixel of {say_count(len(scenes), 'mask')} is used"
+    unknown = describe_unknown(add_counts(part.values for part in drawn), legend)
+    return Located(places, nothing, Losses(), (note, *unknown)), legend
 
 
 def _add_background(
