@@ -17,6 +17,7 @@ from landvisor.geo.scene import scene_from_array
 from landvisor.geo.styles import pixel_space_allowed
 from landvisor.labels.clean import DEFAULT, clean_collection, write_cleaned
 from landvisor.labels.detectors import DETECTORS, Verdict
+from landvisor.phrases import say_count
 
 RING = 1 + (np.hypot(*np.mgrid[-15:15, -20:20]) < 11).astype(np.uint8)
 LEGEND = """[[class]]
@@ -86,7 +87,7 @@ def test_the_filtered_collection_and_the_list_of_what_went(folder, tmp_path):
     assert [row["image"] for row in went] == [str(folder / "images" / f"{k}.png") for k in (2, 5)]
     assert {row["detector"] for row in went} == {"identical_masks"}
     assert all(float(row["score"]) > float(row["threshold"]) for row in went)
-    assert "1 more" in went[0]["reason"]
+    assert "the mask of 1 other image, " in went[0]["reason"]
     assert (went[0]["split"], went[0]["group"]) == ("train", "g2")
 
 
@@ -135,7 +136,7 @@ def test_tiny_collections_stay_whole(folder, count):
     cleaned = clean_collection(few, detectors=tuple(DETECTORS))
     assert cleaned.kept == few
     mute = ("mean_pixel", "reconstruction", "feature_outlier")
-    told = f"judged no image: {count} images do not tell what is usual; need 10"
+    told = f"judged no image: {say_count(count, 'image')} cannot tell what is usual; need 10"
     assert cleaned.notes == tuple(f"{name} {told}" for name in mute)
 
 
@@ -143,7 +144,7 @@ def test_images_without_data_stay_and_are_told():
     blank = np.full((1, 20, 20), np.nan)
     cleaned = clean_collection(collect(blank, blank), detectors=["mean_pixel", "reconstruction"])
     assert len(cleaned.kept) == 2
-    assert cleaned.notes == ("2 images hold no data and were not judged",)
+    assert cleaned.notes == ("2 images without data not judged",)
 
 
 def test_images_of_different_sizes_are_compared():
@@ -201,7 +202,7 @@ def test_the_verb_offers_every_detector_and_says_what_each_found(folder, tmp_pat
     result = CliRunner().invoke(group, [*arguments, "--detectors", "identical_masks, duplicates"])
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[:3] == [
-        "2 of 8 images are left out", "identical_masks: 2", "duplicates: 0"
+        "2 of 8 images left out", "identical_masks: 2", "duplicates: 0"
     ]  # fmt: skip
     assert CliRunner().invoke(group, [*arguments, "--detectors", "magic"]).exit_code == 2
     assert CliRunner().invoke(group, [*arguments, "--detectors", ","]).exit_code == 2

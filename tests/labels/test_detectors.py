@@ -111,7 +111,7 @@ def test_a_drawn_mask_on_different_images_is_found():
     looks = make_looks(3) + [make_look(f"o{k}", seed=9 + k, mask=2 - RING[::-1]) for k in range(9)]
     looks += [make_look("single", seed=30, mask=1 + np.roll(RING, 3))]
     assert found(detect_identical_masks, looks) == {look.name for look in looks[:12]}
-    assert "2 more" in detect_identical_masks(looks).reasons[0]
+    assert "2 other images" in detect_identical_masks(looks).reasons[0]
 
 
 @pytest.mark.parametrize("mask", [np.ones((40, 60), int), np.repeat([1, 2], 1200).reshape(40, 60)])

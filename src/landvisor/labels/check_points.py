@@ -97,7 +97,7 @@ def check_classes(
     """
     counts = {c.name: int((label == c.id).sum()) for c in legend.active}
     present = {name: count for name, count in counts.items() if count}
-    listed = ", ".join(f"{name} {count}" for name, count in present.items())
+    listed = ", ".join(f"{name} {count:,}" for name, count in present.items())
     found = [Finding("ok", f"{say_count(len(label), 'usable place')}: {listed or 'none'}")]
     if not present:
         return [*found, Finding("problem", "no place is left to learn from; see the notes")]
@@ -231,7 +231,7 @@ def _describe_agreement(votes: Votes, legend: Legend) -> str:
         f"{100 * votes.chance:.0f} % would by chance"
     )
     if votes.compared < votes.total:
-        text += f" ({votes.compared} of {votes.total} places were compared)"
+        text += f" ({votes.compared:,} of {votes.total:,} places were compared)"
     where = f"would show in {list_few(named)}" if named else "would show in no class"
     text = f"{text}; an isolated error {where}"
     return text if votes.telling else f"{text}: what a place looks like tells little of its class"

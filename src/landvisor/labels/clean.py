@@ -26,6 +26,7 @@ from landvisor.geo.mask_values import LEGEND
 from landvisor.geo.rasters import Reading
 from landvisor.labels.detectors import DETECTORS, Detector, Verdict
 from landvisor.labels.looks import Look, read_looks
+from landvisor.phrases import say_count
 
 DEFAULT = ("identical_masks",)
 UNREADABLE = "unreadable"
@@ -86,7 +87,7 @@ class Cleaned:
     def lines(self) -> list[str]:
         """Say the summary in lines for a terminal."""
         found = self.summary()
-        said = [f"{found['removed']} of {found['images']} images are left out"]
+        said = [f"{found['removed']:,} of {say_count(found['images'], 'image')} left out"]
         said += [f"{name}: {count}" for name, count in found["detectors"].items()]
         said += [f"unreadable: {found['unreadable']}"] if found["unreadable"] else []
         return [*said, *(f"note: {note}" for note in self.notes)]
@@ -125,7 +126,7 @@ def clean_collection(
     _check_bands([look for _, look in looks])
     judged = [(item, look) for item, look in looks if look.seen.any()]
     blank = len(looks) - len(judged)
-    notes = [f"{blank} images hold no data and were not judged"] if blank else []
+    notes = [f"{say_count(blank, 'image')} without data not judged"] if blank else []
     for name, detector in chosen if judged else ():
         verdict = detector([look for _, look in judged])
         removed += _list_suspects(name, verdict, judged)

@@ -20,6 +20,7 @@ from landvisor.geo.radiometry import QUARTILES_PER_DEVIATION
 from landvisor.labels.alike import SAME, correlate, find_alike, make_thumbnails, shrink
 from landvisor.labels.looks import Look
 from landvisor.parallel import map_ordered
+from landvisor.phrases import say_count
 
 _FAR = 3.5  # robust deviations: Iglewicz and Hoaglin (1993), in the NIST e-Handbook 1.3.5.17
 _TO_SIGMA = 1.4826  # standard deviation of a normal distribution over its MAD
@@ -83,8 +84,9 @@ def detect_identical_masks(looks: Sequence[Look]) -> Verdict:
         assert mask is not None, "a group is made of masks"
         for i in members:
             reasons[i] = (
-                f"{len(members) - 1} more have exactly this mask of {mask.classes} classes and "
-                f"{mask.corners} corners; median correlation with them {1 - score[i]:.2f}"
+                f"exactly the mask of {say_count(len(members) - 1, 'other image')}, of "
+                f"{mask.classes} classes and {mask.corners} corners; median correlation with them "
+                f"{1 - score[i]:.2f}"
             )
     return Verdict(score, 1 - _ALIKE, tuple(reasons))
 
@@ -178,7 +180,7 @@ def measure_excess(values: Scores) -> Scores:
 def _judge(score: Scores, looks: Sequence[Look], text: str) -> Verdict:
     if len(looks) < _LEAST:
         nothing = np.full(len(looks), np.nan)
-        note = f"{len(looks)} images do not tell what is usual; need {_LEAST}"
+        note = f"{say_count(len(looks), 'image')} cannot tell what is usual; need {_LEAST}"
         return Verdict(nothing, _FAR, (note,) * len(looks), note)
     return Verdict(score, _FAR, tuple(text.format(value) for value in score))
 

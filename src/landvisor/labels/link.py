@@ -34,6 +34,7 @@ from landvisor.labels.link_lines import (
 )
 from landvisor.labels.link_pairs import Links, find_links
 from landvisor.labels.pixels import LabelledPixels, make_pixels, no_pixels
+from landvisor.phrases import say_count
 from landvisor.recipe import LinkSpec
 
 _TILE = 512  # pixels a side: what is held of the imagery at a time
@@ -64,12 +65,13 @@ class LinkFacts:
     def lines(self) -> list[str]:
         """Say in a line how many pairs were linked, and in one each why others were not."""
         refused = (
-            (self.near_other, "come as near to a place of another class as to their own"),
-            (self.off_colour, "cross pixels that leave the colours of their places"),
-            (self.no_data, "cross no data"),
+            (self.near_other, "as near to a place of another class as to their own"),
+            (self.off_colour, "over pixels that leave the colours of their places"),
+            (self.no_data, "over no data"),
         )
-        whole = f"{self.linked} of {self.pairs} pairs of places of one class linked"
-        return [whole, *(f"{count} {why}" for count, why in refused if count)]
+        pairs = say_count(self.pairs, "pair")
+        whole = f"{self.linked:,} of {pairs} of places of one class linked"
+        return [whole, *(f"{count:,} refused: {why}" for count, why in refused if count)]
 
 
 class Linked(NamedTuple):
