@@ -72,7 +72,7 @@ def test_the_file_is_three_named_bands_on_the_scenes_grid_without_nodata(tmp_pat
         assert dataset.transform == UTM["transform"]
         assert dataset.read()[:, 1, 2].tolist() == [0, 3, 128]  # class 0 is a class
         assert dataset.read().sum() == 131
-    assert read_label_facts(tmp_path / "l.tif") == {"seed": 3}
+    assert read_label_facts(tmp_path / "l.tif")["seed"] == 3
 
 
 def test_a_scene_without_labels_has_an_empty_raster(tmp_path):
@@ -105,3 +105,23 @@ def test_threads_that_write_at_once_leave_the_filters_of_warnings_alone(tmp_path
     before = list(warnings.filters)
     map_ordered(lambda i: write(pixels, tmp_path / f"{i}.tif"), range(200), workers=8)
     assert list(warnings.filters) == before
+
+
+def test_labels_of_another_picture_of_the_same_size_are_refused(tmp_path):
+    generator = np.random.default_rng(0)
+    first, second = (generator.integers(0, 255, (3, 40, 30)).astype(np.uint8) for _ in range(2))
+    pixels = make_pixels((40, 30), np.array([5]), label=np.array([1]), source="grown")
+    made_on = scene_from_array(first, name="first")
+    write_label_raster(pixels, tmp_path / "l.tif", scene=made_on, legend=LEGEND)
+    renamed = scene_from_array(first, name="renamed", nodata=0)
+    assert len(read_label_raster(tmp_path / "l.tif", renamed)) == 1
+    with pytest.raises(PointsError, match=r"made on 'first'.* not those of scene 'second'"):
+        read_label_raster(tmp_path / "l.tif", scene_from_array(second, name="second"))
+
+
+def test_the_grid_alone_tells_where_labels_with_a_crs_belong(tmp_path):
+    pixels = make_pixels((40, 30), np.array([5]), label=np.array([1]), source="grown")
+    write(pixels, tmp_path / "l.tif", **UTM)
+    later = scene_from_array(np.ones((1, 40, 30), np.uint8), name="later", **UTM)
+    assert len(read_label_raster(tmp_path / "l.tif", later)) == 1
+    assert read_label_facts(tmp_path / "l.tif")["scene"] == {"name": "scene", "pixels": None}

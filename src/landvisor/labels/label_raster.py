@@ -6,6 +6,7 @@ the class id, band 2 the source, band 3 the weight of 0 to 255, where 0 means un
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,13 @@ from landvisor.geo.legend import Legend
 from landvisor.geo.places import SOURCES
 from landvisor.geo.rasters import open_quietly, open_scene
 from landvisor.geo.scene import Scene
-from landvisor.geo.styles import FACTS_TAG, LEGEND_TAG, legend_tag
+from landvisor.geo.styles import FACTS_TAG, LEGEND_TAG, legend_tag, read_label_facts
 from landvisor.geo.tiling import Window
 from landvisor.labels.pixels import LabelledPixels
 
 BANDS = ("class id", "source", "weight")
 _TILE = 512
+_HASHED = 16  # rows: few to read, yet no two photographs share them
 
 
 def write_label_raster(
@@ -44,12 +46,14 @@ def write_label_raster(
         path: File to write; an existing one is replaced.
         scene: Its grid and CRS are used.
         legend: Kept in a tag, so that the file says what its ids mean.
-        facts: Plain values about how the labels came about, kept in a tag.
+        facts: Plain values about how the labels came about, kept in a tag with the scene's name
+            and, for a picture without CRS, with what tells it from others.
 
     Raises:
         OutputError: If it cannot be written.
     """
     rows, cols = pixels.shape
+    told = {**(facts or {}), "scene": {"name": scene.name, "pixels": _hash_picture(scene)}}
     tiles = {"tiled": True, "blockxsize": _TILE, "blockysize": _TILE}
     profile = {
         "driver": "GTiff", "dtype": "uint8", "count": len(BANDS), "height": rows, "width": cols,
@@ -60,7 +64,7 @@ def write_label_raster(
     }  # fmt: skip
     with writing(path), open_quietly(path, "w", **profile) as dataset:
         dataset.update_tags(
-            **{LEGEND_TAG: legend_tag(legend), FACTS_TAG: json.dumps(facts or {})},
+            **{LEGEND_TAG: legend_tag(legend), FACTS_TAG: json.dumps(told)},
         )
         for band, name in enumerate(BANDS, 1):
             dataset.set_band_description(band, name)
@@ -73,11 +77,13 @@ def read_label_raster(path: Path, scene: Scene) -> LabelledPixels:
     """Read labelled pixels; which place each came from is not known.
 
     Raises:
-        PointsError: If the file is not such a raster or not on the scene's grid.
+        PointsError: If the file is not such a raster, not on the scene's grid, or made on another
+            picture of that size.
         SceneError: If it cannot be opened or is damaged.
     """
     raster = open_scene(path)
     _check(raster, scene)
+    _check_picture(path, scene)
     rows, cols = raster.shape
     parts = []
     for row in range(0, rows, _TILE):
@@ -118,3 +124,23 @@ def _check(raster: Scene, scene: Scene) -> None:
             f"labels {raster.name!r} of {raster.shape} pixels are not on the grid of scene "
             f"{scene.name!r} of {scene.shape}; link or grow them on this scene"
         )
+
+
+def _check_picture(path: Path, scene: Scene) -> None:
+    """Refuse what was made on another picture: without a CRS no grid tells one from the other."""
+    made_on = (read_label_facts(path) or {}).get("scene", {})
+    if made_on.get("pixels") not in (None, _hash_picture(scene)):
+        raise PointsError(
+            f"labels {path.name!r} were made on {made_on['name']!r}, whose pixels are not those of "
+            f"scene {scene.name!r}; link or grow them on this scene"
+        )
+
+
+def _hash_picture(scene: Scene) -> str | None:
+    """Hash some rows across the middle of a picture; None where a CRS says where a scene lies."""
+    if scene.georeferenced:
+        return None
+    rows, cols = scene.shape
+    height = min(_HASHED, rows)
+    data = scene.read(Window((rows - height) // 2, 0, height, cols)).data
+    return hashlib.sha256(np.ascontiguousarray(data).tobytes()).hexdigest()[:16]
