@@ -95,3 +95,34 @@ def test_an_input_is_never_replaced(capsys, inputs, verb):
         assert stop.value.code == 1
         assert "which would be lost" in capsys.readouterr().err
         assert out.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("verb", "setting"),
+    [("grow", "link.area=segment"), ("link", "grow.method=region"), ("grow", "net.model=unet"),
+     ("link", "labels.max_per_feature=5")],
+)  # fmt: skip
+def test_a_setting_that_the_verb_would_ignore_is_refused(capsys, inputs, verb, setting):
+    said = make(capsys, verb, inputs, "--set", setting)
+    assert f"--set {setting.partition('=')[0]} does nothing for {verb}" in said
+    assert make(capsys, verb, inputs, "--set", "seed=3")["seed"] == 3
+
+
+def test_each_verb_reads_its_own_part_of_a_recipe_and_says_what_it_leaves(capsys, caplog, inputs):
+    recipe = inputs[0].with_name("r.toml")
+    recipe.write_text('[link]\narea = "segment"\n[grow]\nmethod = "disc"\nradius = 2\n')
+    facts = make(capsys, "link", inputs, "--recipe", recipe)
+    assert facts["link"]["area"] == "segment"
+    assert "grow" not in facts
+    assert "the recipe's part grow is not used here; map and fit use both" in caplog.messages
+    with rasterio.open(inputs[0].with_name("out.tif")) as raster:
+        assert 4 not in raster.read(2)
+    facts = make(capsys, "grow", inputs, "--recipe", recipe, "--overwrite")
+    assert "the recipe's part link is not used here; map and fit use both" in caplog.messages
+    caplog.clear()
+    make(capsys, "grow", inputs, "--set", "grow.method=disc", "--overwrite")
+    assert not any("not used" in message for message in caplog.messages)
+    assert facts["grow"]["method"] == "disc"
+    assert "link" not in facts
+    with rasterio.open(inputs[0].with_name("out.tif")) as raster:
+        assert 3 not in raster.read(2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from landvisor.cli import options as o
 
 if TYPE_CHECKING:
     from landvisor.recipe import GrowSpec, LinkSpec, Recipe
+
+log = logging.getLogger(__name__)
 
 making_options = o.options(
     click.option("--mask", type=click.Path(path_type=Path),
@@ -33,9 +36,23 @@ def choose_recipe(values: o.Values, direct: dict[str, str], *, path: str, usual:
         direct: Recipe path by name of the option.
         path: The choice that makes nothing unless it is made, as in `link.area`.
         usual: What it then becomes.
+
+    Raises:
+        click.UsageError: If `--set` names a key of another part, which the verb would ignore.
     """
     recipe = o.make_recipe(values, direct)
     part, name = path.split(".")
+    keys = [text.partition("=")[0].strip() for text in values["settings"]]
+    idle = [key for key in keys if key != "seed" and not key.startswith(f"{part}.")]
+    if idle:
+        raise click.UsageError(
+            f"--set {idle[0]} does nothing for {part}, which takes seed and {part}.* alone; give "
+            "it to map or fit, which link and grow on the way"
+        )
+    other = {"link": "grow", "grow": "link"}[part]
+    unused = getattr(recipe, other)
+    if unused != type(unused)():
+        log.info("the recipe's part %s is not used here; map and fit use both", other)
     chosen = getattr(getattr(recipe, part), name)
     return recipe.with_values({path: usual}) if chosen == "none" else recipe
 
