@@ -18,6 +18,7 @@ from landvisor.geo.legend import UNLABELLED, Legend, read_legend
 from landvisor.geo.places import map_to_pixels, pixels_to_map
 from landvisor.geo.rasters import Reading, open_bands, open_scene
 from landvisor.geo.scene import Scene, scene_from_array
+from landvisor.phrases import say_count
 
 RASTERS = {".tif", ".tiff", ".gtif", ".vrt", ".png", ".jpg", ".jpeg", ".jp2", ".img", ".webp"}
 TEST = "test"
@@ -61,8 +62,9 @@ class Item:
             raise CollectionError(f"scene {self.name!r} has no mask; add one to the collection")
         mask = open_scene(self.mask)
         if mask.shape != scene.shape or len(mask.bands) != 1:
+            bands = say_count(len(mask.bands), "band")
             raise CollectionError(
-                f"mask {self.mask.name!r} has {len(mask.bands)} bands of {mask.shape}; need one "
+                f"mask {self.mask.name!r} has {bands} of {mask.shape}; need one "
                 f"band of {scene.shape} as scene {self.name!r} has"
             )
         if mask.georeferenced and scene.georeferenced and not same_place(mask.grid, scene.grid):

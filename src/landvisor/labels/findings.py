@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from landvisor.errors import LandvisorError
-from landvisor.phrases import list_few as list_few
 
 Level = Literal["ok", "note", "problem"]
 T = TypeVar("T")
