@@ -184,7 +184,7 @@ def test_a_mask_is_read_with_its_no_data_unlabelled(make_tif):
 @pytest.mark.parametrize(
     ("mask", "options", "said"),
     [
-        (IMAGE[:, :5], {}, r"has 1 bands of \(5, 10\); need one band of \(6, 10\)"),
+        (IMAGE[:, :5], {}, r"has 1 band of \(5, 10\); need one band of \(6, 10\)"),
         (np.concatenate([IMAGE, IMAGE]), {}, "has 2 bands"),
         (IMAGE, {"transform": Affine(10, 0, 5e5, 0, -10, 6e6)}, "lies elsewhere than scene 'a'"),
     ],
