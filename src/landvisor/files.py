@@ -48,6 +48,7 @@ def check_output(
     overwrite: bool,
     kind: Kind | None = None,
     inputs: Iterable[object] = (),
+    option: str = "--out",
 ) -> None:
     """Refuse an output that could not be published, before any work is done for it.
 
@@ -59,33 +60,36 @@ def check_output(
         overwrite: It may replace an earlier output.
         kind: What will be written there; None does not look at what is there now.
         inputs: What the run reads; what is no path of a file or folder is passed over.
+        option: What the user named it with.
 
     Raises:
         OutputError: If it exists and may not be replaced, is of the other kind, is or holds an
             input, or its parent is missing or locked.
     """
     target = Path(path).absolute()
-    _check_apart(target, inputs)
+    _check_apart(target, inputs, option=option)
     parent = target.parent
     if not parent.is_dir():
-        raise OutputError(f"{str(parent)!r} is not a folder; create it or change --out")
+        raise OutputError(f"{str(parent)!r} is not a folder; create it or change {option}")
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise OutputError(f"folder {str(parent)!r} is not writable; change its rights or --out")
+        raise OutputError(f"folder {str(parent)!r} is not writable; change its rights or {option}")
     if _is_free(target):
         return
     if not overwrite:
-        raise OutputError(f"{str(target)!r} exists already; add --overwrite or change --out")
+        raise OutputError(f"{str(target)!r} exists already; add --overwrite or change {option}")
     if kind is not None and target.is_dir() != (kind == "folder"):
         found = "folder" if target.is_dir() else "file"
-        raise OutputError(f"{str(target)!r} is a {found}, a {kind} is to be written; change --out")
+        raise OutputError(
+            f"{str(target)!r} is a {found}, a {kind} is to be written; change {option}"
+        )
     if target.is_dir() and not (target / RECORD).is_file():
         raise OutputError(
             f"{str(target)!r} holds files but no {RECORD}, so landvisor did not make it and "
-            "will not replace it; change --out"
+            f"will not replace it; change {option}"
         )
 
 
-def _check_apart(target: Path, inputs: Iterable[object]) -> None:
+def _check_apart(target: Path, inputs: Iterable[object], *, option: str) -> None:
     """Refuse an output that would replace what the run reads."""
     final = _resolve(target)
     for given in inputs:
@@ -94,7 +98,7 @@ def _check_apart(target: Path, inputs: Iterable[object]) -> None:
             if source == final or final in source.parents:
                 raise OutputError(
                     f"{str(target)!r} is or holds the input {str(given)!r}, which would be lost; "
-                    "change --out"
+                    f"change {option}"
                 )
 
 

@@ -41,7 +41,12 @@ class Options:
     on_rows: Progress | None = None
 
     def check_out(
-        self, out: Path | str, *, kind: Kind | None = None, read: Sequence[object] = ()
+        self,
+        out: Path | str,
+        *,
+        kind: Kind | None = None,
+        read: Sequence[object] = (),
+        option: str = "--out",
     ) -> None:
         """Refuse an output that cannot be published or would replace what the run reads.
 
@@ -49,9 +54,10 @@ class Options:
             out: Where the output shall go.
             kind: What will be written there; None does not look at what is there now.
             read: What is read besides what these options name; what is no path is passed over.
+            option: What the user named it with.
 
         Raises:
             OutputError: See `files.check_output`.
         """
         inputs = [*read, self.grown, self.legend, self.reading.aoi]
-        check_output(out, overwrite=self.overwrite, kind=kind, inputs=inputs)
+        check_output(out, overwrite=self.overwrite, kind=kind, inputs=inputs, option=option)

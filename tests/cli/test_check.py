@@ -111,7 +111,7 @@ def test_json_lists_what_each_finding_counts(scene, tmp_path):
 def test_suspects_replace_no_input_and_are_a_geopackage(scene, tmp_path):
     points = write_points(tmp_path / "p.gpkg", ["sea", "sand"])
     before = points.read_bytes()
-    for out, said in ((points, "which would be lost"), (tmp_path / "s.csv", "--suspects")):
+    for out, said in ((points, "lost; change --suspects"), (tmp_path / "s.csv", "--suspects '")):
         arguments = ["check", scene, points, "--suspects", out, "--overwrite"]
         error = CliRunner().invoke(group, [*map(str, arguments)]).exception
         assert isinstance(error, OutputError)

@@ -44,7 +44,8 @@ def command(inputs: tuple[str, ...], **values: Any) -> None:
     options = o.make_options({**values, "quiet": True})  # there is no progress to show
     if values["suspects"]:
         check_geopackage(values["suspects"], option="--suspects")
-        options.check_out(values["suspects"], kind="file", read=[*collection.sources(), points])
+        read = [*collection.sources(), points]
+        options.check_out(values["suspects"], kind="file", read=read, option="--suspects")
     used = o.choose_scenes(collection, values, "checked")
     names = {item.name for item in used.items}
     checked = check_inputs(
