@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from landvisor.geo.places import make_places
 from landvisor.geo.scene import scene_from_array
 from landvisor.labels import suspects as module
-from landvisor.labels.suspects import describe_places, find_suspects, vote, vote_on
+from landvisor.labels.suspects import Votes, describe_places, find_suspects, vote, vote_on
 
 
 def draw_scene(seed=0, *, noise=5.0, name="a"):
@@ -161,3 +161,27 @@ def test_an_infinite_pixel_under_a_place_silences_no_other_place():
     assert found.compared == 149
     assert [suspect.index for suspect in find_suspects(found)] == [20]
     assert np.isnan(describe_places([scene_from_array(data)], places)[5]).all()
+
+
+def make_votes(has, says):
+    """Make votes of features of some classes, all for one other or the same class."""
+    classes = np.unique([has, says])
+    first = make_places(np.zeros((len(has), 2)), np.array(has))
+    share = (np.array(says)[:, None] == classes).astype(float)
+    return Votes(classes, share, first, len(has), len(has))
+
+
+@pytest.mark.parametrize(
+    ("has", "says", "chance", "telling"),
+    [
+        ([1, 1, 2, 2] * 10, [1, 2, 1, 2] * 10, 0.5, False),  # no relation
+        ([1, 1, 2, 2] * 10, [1, 1, 2, 2] * 10, 0.5, True),
+        ([1, 2], [1, 2], 0.5, False),  # two features may agree by luck
+        ([1] * 90 + [2] * 10, [1] * 100, 0.9, False),  # always the larger class
+        ([1, 1, 1, 1], [1, 1, 1, 1], 1.0, True),  # nothing to hold it against
+    ],
+)
+def test_agreement_is_held_against_chance(has, says, chance, telling):
+    votes = make_votes(has, says)
+    assert votes.chance == pytest.approx(chance)
+    assert votes.telling == telling

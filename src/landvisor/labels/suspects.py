@@ -99,13 +99,15 @@ class Votes:
 
     @property
     def telling(self) -> bool:
-        """Tell whether the agreement is clearly above chance.
+        """Tell whether the agreement is clearly above chance, or cannot be held against it.
 
         References:
             Landis and Koch (1977), Biometrics 33, 159: what is under a fifth of the way from
             chance to certainty is slight. Few features must also exceed chance by two standard
             errors.
         """
+        if len(np.unique(self.first.label[self.judged])) == 1:
+            return True
         above, chance = self.agreement - self.chance, self.chance
         error = np.sqrt(chance * (1 - chance) / self.judged.sum())
         return bool(above >= _SLIGHT * (1 - chance) and above > 2 * error)
