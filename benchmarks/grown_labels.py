@@ -35,13 +35,12 @@ from landvisor.geo.rasters import Reading
 from landvisor.geo.scene import ArraySource, Scene
 from landvisor.labels.extend import Making, extend_places
 from landvisor.labels.grown import thin_pixels
-from landvisor.labels.growth import Block, Grown
 from landvisor.labels.pixels import pixels_to_places
 from landvisor.labels.purity import check_against_mask
 from landvisor.labels.simulate import simulate_places
 from landvisor.learn.job import Job
 from landvisor.learn.train import make_learner
-from landvisor.recipe import GrowSpec, Recipe
+from landvisor.recipe import Recipe
 from landvisor.report.canvas import GRID, INK, QUIET, figure_to_png, new_figure
 from tiles import spread
 
@@ -56,9 +55,9 @@ GROWN = 100  # most labels per class and image that the forest learns besides
 SCORED = 5000  # pixels of each scored mask
 
 METHODS: dict[str, dict[str, Any]] = {
-    "plain disc, 3 px": {"disc": 3.0},
-    "plain disc, 5 px": {"disc": 5.0},
-    "plain disc, 8 px": {"disc": 8.0},
+    "plain disc, 3 px": {"grow.method": "disc", "grow.radius": 3.0},
+    "plain disc, 5 px": {"grow.method": "disc", "grow.radius": 5.0},
+    "plain disc, 8 px": {"grow.method": "disc", "grow.radius": 8.0},
     "link segment": {"link.area": "segment"},
     "link disk": {"link.area": "disk"},
     "link hull": {"link.area": "hull"},
@@ -169,22 +168,8 @@ def measure_purity(ground: Ground, settings: dict[str, Any], n: int, seed: int) 
 
 def make_making(settings: dict[str, Any], seed: int) -> Making:
     """Turn settings into what labels are made by; a plain disc is what any method must beat."""
-    if "disc" in settings:
-        grow = GrowSpec(method="region", radius=settings["disc"], max_pixels=10_000)
-        return Making(grow=grow, grower=grow_discs, seed=seed)
     recipe = Recipe().with_values(settings)
     return Making(link=recipe.link, grow=recipe.grow, seed=seed)
-
-
-def grow_discs(block: Block, spec: GrowSpec) -> Grown:
-    """Give each pixel to its nearest point, whatever it looks like."""
-    empty = np.ones(block.valid.shape, dtype=bool)
-    empty[tuple(block.points.T)] = False
-    near, (rows, cols) = ndimage.distance_transform_edt(empty, return_indices=True)
-    point = np.full(block.valid.shape, -1)
-    point[tuple(block.points.T)] = np.arange(len(block.points))
-    nearest = np.where(near <= spec.radius, point[rows, cols], -1)
-    return Grown(nearest, np.ones(nearest.shape, dtype=np.float32))
 
 
 def make_learned(ground: Ground, places: Places, making: Making) -> Places:

@@ -59,7 +59,7 @@ def grow_places(
     the probability, with `superpixel` where segments meet a block's edge. Memory for each worker,
     measured in bytes per pixel of a block and its surroundings: 12 per band and 40 for `region`
     (76 per band with `bank`), 16 per band and 20 for `superpixel`, up to 12 per band, 250 and 14
-    per class in the block for `walker`; `disc` holds some integers a pixel.
+    per class in the block for `walker`, 60 for `disc`.
 
     Args:
         places: All on this scene.
