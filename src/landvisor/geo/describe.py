@@ -201,7 +201,7 @@ def _describe_labels(path: Path | str, scene: Scene, facts: Description) -> Desc
         "path": str(path),
         "kind": "labels",
         **_describe_grid(scene),
-        **{name: facts.get(name) for name in ("link", "grow", "rejected")},
+        **{name: facts.get(name) for name in ("link", "grow", "rejected", "kept")},
         **{name: value for name, value in purity.items() if name != "classes"},
         "classes": purity.get("classes", []),
         "notes": facts.get("notes", []),

@@ -20,6 +20,7 @@ from landvisor.geo.legend import UNLABELLED
 from landvisor.geo.places import SOURCES, Places, map_to_pixels
 from landvisor.geo.points import Points, geometry_kinds
 from landvisor.geo.scene import Scene, name_crs
+from landvisor.phrases import list_few
 
 
 @dataclass(frozen=True)
@@ -293,9 +294,11 @@ def _explain_all_off(points: Points, scenes: Sequence[Scene]) -> str:
     found = f"all {len(points)} features lie off the imagery"
     by_name = points.in_pixels or len(scenes) > 1
     if by_name and "scene" in points.frame.columns:
-        names = points.frame["scene"].dropna().astype(str).unique()[:3]
-        return f"{found}; their scenes are {', '.join(names)}, these are " + ", ".join(
-            scene.name for scene in scenes[:3]
+        names = points.frame["scene"].dropna().astype(str).unique()
+        return (
+            f"{found}; their scenes are {list_few(names, shown=3)}, these are "
+            f"{list_few((scene.name for scene in scenes), shown=3)}: let the names agree, or leave "
+            "column 'scene' out for a single image"
         )
     if _would_fit_swapped(points, scenes):
         return f"{found}, but x and y swapped would put them on it; swap lon and lat (or x and y)"
