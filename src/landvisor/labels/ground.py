@@ -116,12 +116,10 @@ def find_ground(
         raise PointsError("no labels to start from; give points, or a collection with masks")
     if legend is None:
         raise PointsError("masks need a legend; put legend.toml beside them or give --legend")
-    note, others = (
-        f"labels are those of {say_count(len(masked), 'mask')}",
-        len(collection) - len(masked),
-    )
-    if others:
-        note += f"; {say_count(others, 'scene')} without a mask left out"
+    note = f"labels are those of {say_count(len(masked), 'mask')}"
+    bare = len(collection) - len(masked)
+    if bare:
+        note += f"; {say_count(bare, 'scene')} without a mask left out"
     return Ground(masked, Collection(masked).open_scenes(how.reading), legend, None, (note,))
 
 
