@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from landvisor.accuracy.assess import Assessment
     from landvisor.geo.collection import Collection, open_collection
+    from landvisor.geo.histogram import match_histogram
     from landvisor.geo.legend import Legend
     from landvisor.geo.points import Points, read_points
     from landvisor.geo.rasters import open_scene
@@ -37,6 +38,7 @@ _HOMES = {
     "link_points": "labels.make",
     "load_model": "learn.model_file",
     "map": "workflow",
+    "match_histogram": "geo.histogram",
     "open_collection": "geo.collection",
     "open_scene": "geo.rasters",
     "predict": "workflow",
@@ -60,6 +62,7 @@ __all__ = [
     "link_points",
     "load_model",
     "map",
+    "match_histogram",
     "open_collection",
     "open_scene",
     "predict",

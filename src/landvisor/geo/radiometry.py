@@ -52,15 +52,9 @@ def measure_radiometry(scenes: Sequence[Scene], *, seed: int = 0) -> Radiometry:
     Raises:
         SceneError: If no valid pixel was met, or a file is damaged.
     """
-    generator = np.random.default_rng(seed)
-    blocks = [(scene, block) for scene in scenes for block in split_blocks(scene.shape, _BLOCK)]
-    order = list(generator.permutation(len(blocks)))
-    order = [len(blocks) - 1, *(i for i in order if i != len(blocks) - 1)]
-    found = (_sample(blocks[i][0], blocks[i][1], generator) for i in order)
-    samples = list(islice((sample for sample in found if sample.shape[1]), _BLOCKS))
-    if not samples:
+    values = sample_values(scenes, seed=seed)
+    if not values.size:
         raise SceneError("no valid pixel was found in the imagery; check its no-data value")
-    values = np.concatenate(samples, axis=1)
     std = values.std(axis=1)
     quantiles = np.quantile(values, _SHARES, axis=1).T
     return Radiometry(
@@ -68,6 +62,28 @@ def measure_radiometry(scenes: Sequence[Scene], *, seed: int = 0) -> Radiometry:
         std=tuple(np.where(std > 0, std, 1.0).tolist()),
         quantiles=tuple(tuple(band) for band in quantiles.tolist()),
     )
+
+
+def sample_values(
+    scenes: Sequence[Scene], *, seed: int, blocks: int = _BLOCKS
+) -> NDArray[np.float64]:
+    """Draw values of valid pixels `[band, n]`, as `measure_radiometry` says; n may be 0.
+
+    Args:
+        scenes: Scenes with the same number of bands.
+        seed: Of the draw.
+        blocks: Most blocks that count.
+
+    Raises:
+        SceneError: If a file is damaged.
+    """
+    generator = np.random.default_rng(seed)
+    parts = [(scene, block) for scene in scenes for block in split_blocks(scene.shape, _BLOCK)]
+    order = list(generator.permutation(len(parts)))
+    order = [len(parts) - 1, *(i for i in order if i != len(parts) - 1)]
+    found = (_sample(parts[i][0], parts[i][1], generator) for i in order)
+    samples = list(islice((sample for sample in found if sample.shape[1]), blocks))
+    return np.concatenate([np.empty((len(scenes[0].bands), 0)), *samples], axis=1)
 
 
 def robust_scale(radiometry: Radiometry) -> NDArray[np.float64]:
