@@ -47,7 +47,16 @@ def _describe_card(path: str, card: Card) -> dict[str, Any]:
         "validation": content["validation"],
         "recipe": recipe,
         "notes": list(card.notes),
+        **_describe_members(card),
     }
+
+
+def _describe_members(card: Card) -> dict[str, Any]:
+    members = [
+        {"name": m["name"], "weight": m["weight"], "model": m["card"]["recipe"]["net"]["model"]}
+        for m in card.extra.get("members", ())
+    ]
+    return {"members": members} if members else {}
 
 
 def _changed(recipe: dict[str, Any]) -> dict[str, Any]:

@@ -107,11 +107,12 @@ def _projection(grid: GeoBox) -> dict[str, Any]:
 
 def _model(card: ModelFacts, legend: Legend) -> dict[str, Any]:
     net, side = card.recipe.net, card.recipe.predict.window
-    pretrained = net.encoder_weights != "none" and net.model not in ("bank", "forest")
+    name = "ensemble" if card.kind == "ensemble" else net.model
+    pretrained = net.encoder_weights != "none" and name not in ("bank", "forest", "ensemble")
     planes = ["batch", "channel", "height", "width"]
     return {
-        "mlm:name": f"landvisor-{net.model}",
-        "mlm:architecture": f"{net.model} ({net.encoder})" if pretrained else net.model,
+        "mlm:name": f"landvisor-{name}",
+        "mlm:architecture": f"{name} ({net.encoder})" if pretrained else name,
         "mlm:framework": "PyTorch" if card.kind == "network" else "landvisor",
         "mlm:tasks": ["semantic-segmentation"],
         "mlm:input": [

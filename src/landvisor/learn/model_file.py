@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,31 @@ from safetensors.numpy import load_file, save
 
 from landvisor.card import CARD_KEY, Card, read_card
 from landvisor.errors import ModelError
+from landvisor.learn.classifier import take_prefixed
+from landvisor.learn.ensemble import KIND, Ensemble, join_models
 from landvisor.learn.instant import InstantPredictor
 from landvisor.learn.model import Model, Predictor
 from landvisor.learn.network import NetworkPredictor
 
 Tensors = dict[str, NDArray[Any]]
+ModelSource = Model | Path | str | Sequence[Model | Path | str]
+"""A model or its file, or several, which are then an ensemble."""
+
+
+def _read_ensemble(card: Card, tensors: Tensors) -> Ensemble:
+    members = card.extra["members"]
+    cards = [Card.model_validate(member["card"]) for member in members]
+    models = [
+        Model(its, PREDICTORS[its.kind](its, take_prefixed(tensors, f"{number}.")))
+        for number, its in enumerate(cards)
+    ]
+    return Ensemble(tuple(models), tuple(member["weight"] for member in members))
+
 
 PREDICTORS: dict[str, Callable[[Card, Tensors], Predictor]] = {
     "network": NetworkPredictor.from_tensors,
     "instant": InstantPredictor.from_tensors,
+    KIND: _read_ensemble,
 }
 
 
@@ -45,3 +61,27 @@ def load_model(path: Path | str) -> Model:
         return Model(card, PREDICTORS[card.kind](card, tensors))
     except (SafetensorError, KeyError) as error:
         raise ModelError(f"{str(path)!r} is damaged ({error}); fit the model again") from error
+
+
+def list_models(source: ModelSource) -> list[Model | Path | str]:
+    """List what a source names: one model or several."""
+    return [source] if isinstance(source, Model | Path | str) else list(source)
+
+
+def load_models(source: ModelSource, *, weights: Sequence[float] | None = None) -> Model:
+    """Read what is in files, and join several models to one.
+
+    Args:
+        source: Models, files, or both.
+        weights: See `landvisor.learn.ensemble.join_models`.
+
+    Raises:
+        ModelError: If a file cannot be read, or the models do not go together.
+    """
+    given = list_models(source)
+    models = [part if isinstance(part, Model) else load_model(part) for part in given]
+    names = [
+        f"model {number + 1}" if isinstance(part, Model) else Path(part).name
+        for number, part in enumerate(given)
+    ]
+    return join_models(models, weights=weights, names=names)

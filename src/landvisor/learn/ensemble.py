@@ -1,0 +1,151 @@
+"""Several models as one: the weighted mean of what they say, in one file with one card."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landvisor.card import Card
+from landvisor.errors import ModelError
+from landvisor.learn.model import Model
+
+KIND = "ensemble"
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Models that see the same pixels, each scaling them in its own way.
+
+    Attributes:
+        members: Any kinds; their classes are those of the first, in the same order.
+        weights: One per member, above 0, of sum 1.
+    """
+
+    members: tuple[Model, ...]
+    weights: tuple[float, ...]
+
+    def predict(self, data: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Predict a batch of windows; see `landvisor.learn.model.Predictor`.
+
+        Members are asked one after the other; what one says is held beside the sum.
+        """
+        parts = zip(self.members, self.weights, strict=True)
+        seen = (model.predict(data, valid) * np.float32(weight) for model, weight in parts)
+        total = next(seen)
+        for part in seen:
+            total += part
+        return total
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays of all members, prefixed with their number."""
+        return {
+            f"{number}.{name}": array
+            for number, model in enumerate(self.members)
+            for name, array in model.predictor.tensors().items()
+        }
+
+
+def list_members(model: Model) -> tuple[Model, ...]:
+    """Return an ensemble's members, or a single model itself."""
+    return model.predictor.members if isinstance(model.predictor, Ensemble) else (model,)
+
+
+def join_models(
+    models: Sequence[Model],
+    *,
+    weights: Sequence[float] | None = None,
+    names: Sequence[str] | None = None,
+) -> Model:
+    """Make an ensemble; one model alone is returned as it is.
+
+    Its card is that of the first member, with the members and what became of their weights in
+    `extra`, and the notes of all.
+
+    Args:
+        models: At least one; they predict the same classes in the same order from the same bands.
+        weights: One per model, above 0; equal by default. Only their ratios count.
+        names: What the card and messages call the models; "model 1" and so on by default.
+
+    Raises:
+        ModelError: If classes or bands differ, or the weights are not those of the models.
+    """
+    if not models:
+        raise ModelError("an ensemble of no models was asked for; give at least one")
+    shares = _share(weights, len(models))
+    called = tuple(names or (f"model {number + 1}" for number in range(len(models))))
+    for model, name in zip(models[1:], called[1:], strict=True):
+        _check_alike(models[0].card, model.card, names=(called[0], name))
+    if len(models) == 1:
+        return models[0]
+    card = models[0].card.model_copy(
+        update={
+            "kind": KIND,
+            "input_mean": (),
+            "input_std": (),
+            "prior_factors": (),  # members apply their own
+            "training": {},
+            "validation": {},
+            "notes": tuple(dict.fromkeys(note for m in models for note in m.card.notes)),
+            "extra": {
+                "members": [
+                    _describe(*member) for member in zip(models, called, shares, strict=True)
+                ]
+            },
+        }
+    )
+    return Model(card, Ensemble(tuple(models), shares))
+
+
+def _describe(model: Model, name: str, weight: float) -> dict[str, Any]:
+    return {
+        "name": name,
+        "weight": weight,
+        "tensors": hash_tensors(model.predictor.tensors()),
+        "card": model.card.model_dump(mode="json"),
+    }
+
+
+def hash_tensors(tensors: dict[str, NDArray[Any]]) -> str:
+    """Return the SHA-256 of named arrays: equal names, types and values, equal digits."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name])
+        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _share(weights: Sequence[float] | None, count: int) -> tuple[float, ...]:
+    given = tuple(weights) if weights is not None else (1.0,) * count
+    if len(given) != count:
+        raise ModelError(f"{len(given)} weights were given for {count} models; give one for each")
+    bad = next((weight for weight in given if not (isfinite(weight) and weight > 0)), None)
+    if bad is not None:
+        raise ModelError(
+            f"weight {bad:g} was given; a model's weight is above 0, or it is left out"
+        )
+    return tuple(weight / sum(given) for weight in given)
+
+
+def _check_alike(first: Card, other: Card, *, names: tuple[str, str]) -> None:
+    classes, theirs = (dict(zip(c.legend.ids, c.legend.names, strict=True)) for c in (first, other))
+    if list(classes.items()) != list(theirs.items()):
+        raise ModelError(
+            f"{names[1]!r} predicts the classes {_list(theirs)} but {names[0]!r} {_list(classes)}; "
+            "an ensemble needs the same ids and names in the same order"
+        )
+    if first.bands != other.bands:
+        raise ModelError(
+            f"{names[1]!r} reads the bands {', '.join(other.bands)} but {names[0]!r} "
+            f"{', '.join(first.bands)}; an ensemble needs the same"
+        )
+
+
+def _list(classes: dict[int, str]) -> str:
+    return ", ".join(f"{number} {name}" for number, name in classes.items())
