@@ -8,12 +8,21 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from landvisor.errors import RecipeError
+from landvisor.loss_sum import parse_loss, say_loss, takes_smoothing
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+Zoom = Annotated[float, Field(ge=0.25, le=4)]
 Count = Annotated[int, Field(ge=1)]
 
 NETWORKS = ("unet", "fpn", "deeplabv3plus", "segformer")
@@ -131,12 +140,16 @@ class FitSpec(Spec):
     """Course of the rate: up and down by cosines, down only, or constant."""
     clip: Annotated[float, Field(ge=0)] = 1.0
     """Largest gradient norm; 0 does not clip."""
-    loss: Literal["focal", "ce"] = "focal"
-    """Partial focal loss, or partial cross-entropy: the same with gamma 0."""
+    loss: str = "focal"
+    """`focal`, `ce`, `bce`, `bce_dice_focal`, `dice`, `jaccard`, `lovasz`, or `ce + 0.5*dice`."""
     gamma: Annotated[float, Field(ge=0)] = 0.0
-    """Focusing of the partial focal loss; 0 is partial cross-entropy."""
+    """Focusing of focal terms; 0 makes them cross-entropy. Other losses have no use for it."""
     alpha: Positive | None = None
     """Scalar factor of the loss; class weights come from `labels.class_weights`."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of a place spread over all classes, in focal, ce and bce terms only."""
+    logit_adjustment: Literal["none", "prior", "frequency"] = "none"
+    """Correct shares of places in training: to `labels.area_prior`, or to equal ones."""
     normalise_alpha: bool = True
     """Keep a scalar alpha from changing the balance with other terms: it is divided out."""
     flips: bool = True
@@ -151,6 +164,19 @@ class FitSpec(Spec):
     """Epochs without gain on validation before training stops; 0 never stops early."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto` computes in bfloat16 where the hardware multiplies it."""
+
+    @field_validator("loss")
+    @classmethod
+    def _check_loss(cls, loss: str) -> str:
+        return say_loss(parse_loss(loss))  # equal sums are equal strings, and equal digests
+
+    @field_validator("label_smoothing")
+    @classmethod
+    def _check_smoothing(cls, share: float, info: ValidationInfo) -> float:
+        loss = info.data.get("loss")  # missing where it is refused itself
+        if share and loss is not None and not takes_smoothing(parse_loss(loss)):
+            raise ValueError(f"{loss!r} compares sets, which have none; add ce to it or leave it 0")
+        return share
 
 
 class InstantSpec(Spec):
@@ -175,6 +201,12 @@ class PredictSpec(Spec):
     overlap: Annotated[int, Field(ge=0)] = 192
     """Pixels that neighbouring windows share: encoders see a window's edge from far away."""
     batch_size: Count = 4
+    tta: Literal["none", "flips", "d4"] = "none"
+    """Sides from which a window is seen, averaged: one, four by mirrors, eight by turns too."""
+    scales: Annotated[tuple[Zoom, ...], Field(min_length=1)] = (1.0,)
+    """Zooms at which a window is seen, averaged; (1, 1.25) sees it larger as well."""
+    match_histogram: bool = False
+    """Move a scene's values, band by band, to the distribution of the training imagery's."""
 
 
 class AssessSpec(Spec):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from landvisor.geo.radiometry import measure_radiometry
 from landvisor.labels.material import Material, check_learnable, gather
 from landvisor.learn.job import Job, Learner
 from landvisor.learn.model import Model
-from landvisor.learn.model_file import load_model, save_model
+from landvisor.learn.model_file import ModelSource, list_models, load_models, save_model
 from landvisor.learn.train import cross_validate, fit_material, make_learner, settle_model
 from landvisor.options import Options
 from landvisor.predict.write import published, write_bundle, write_run
@@ -72,20 +73,22 @@ def fit(
 
 
 def predict(
-    model: Model | Path | str,
+    model: ModelSource,
     scenes: CollectionSource,
     *,
     out: Path | str,
     recipe: Recipe | None = None,
+    weights: Sequence[float] | None = None,
     options: Options | None = None,
 ) -> list[MapFiles]:
-    """Predict scenes with a model and publish the maps as one folder.
+    """Predict scenes with a model, or the mean of several, and publish the maps as one folder.
 
     Args:
-        model: A model, or its file.
+        model: A model or its file, or a list of them.
         scenes: What to predict; see `fit`.
         out: Folder to make; it appears only when all is written and read back.
-        recipe: Its `predict` part is used; the model's own where None.
+        recipe: Its `predict` part is used; the (first) model's own where None.
+        weights: One per model of a list, equal by default; only their ratios count.
         options: What surrounds the run.
 
     Raises:
@@ -96,8 +99,8 @@ def predict(
     """
     how, started = options or Options(), datetime.now(UTC)
     collection = as_collection(scenes).select(how.split)
-    how.check_out(out, kind="folder", read=[*collection.sources(), model])
-    loaded = model if isinstance(model, Model) else load_model(model)
+    how.check_out(out, kind="folder", read=[*collection.sources(), *list_models(model)])
+    loaded = load_models(model, weights=weights)
     choices = recipe or loaded.card.recipe
     opened = collection.open_scenes(how.reading)
     with publish_directory(out, overwrite=how.overwrite) as folder:

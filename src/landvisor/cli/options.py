@@ -119,16 +119,19 @@ def start_talking(values: Values) -> None:
     logging.getLogger("landvisor").setLevel(logging.WARNING if values["quiet"] else level)
 
 
-def make_recipe(values: Values, direct: dict[str, str] = _DIRECT) -> Recipe:
+def make_recipe(
+    values: Values, direct: dict[str, str] = _DIRECT, *, base: Recipe | None = None
+) -> Recipe:
     """Build the recipe: the file, then `--set`, then the options with a name of their own.
 
     Args:
         values: What was given.
         direct: Recipe path by name of the option.
+        base: What stands where no file was given; the defaults where None.
     """
     from landvisor.recipe import Recipe, read_recipe  # pydantic is slow to import
 
-    recipe = read_recipe(values["recipe"]) if values.get("recipe") else Recipe()
+    recipe = read_recipe(values["recipe"]) if values.get("recipe") else base or Recipe()
     settings = dict(_parse_setting(text) for text in values.get("settings", ()))
     named = {path: values[key] for key, path in direct.items() if values.get(key) is not None}
     settled = recipe.with_values({**settings, **named})

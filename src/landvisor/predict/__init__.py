@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from landvisor.geo.bundle import MapFiles
     from landvisor.geo.collection import CollectionSource
-    from landvisor.learn.model import Model
+    from landvisor.learn.model_file import ModelSource
     from landvisor.options import Options
     from landvisor.recipe import Recipe
 
@@ -25,17 +26,18 @@ class _Verb(ModuleType):
 
     def __call__(
         self,
-        model: Model | Path | str,
+        model: ModelSource,
         scenes: CollectionSource,
         *,
         out: Path | str,
         recipe: Recipe | None = None,
+        weights: Sequence[float] | None = None,
         options: Options | None = None,
     ) -> list[MapFiles]:
         """Predict scenes with a model; see `landvisor.workflow.predict`."""
         workflow = importlib.import_module("landvisor.workflow")  # it is a floor above
         maps: list[MapFiles] = workflow.predict(
-            model, scenes, out=out, recipe=recipe, options=options
+            model, scenes, out=out, recipe=recipe, weights=weights, options=options
         )
         return maps
 

@@ -15,8 +15,12 @@ from landvisor.geo.legend import Legend
 from landvisor.geo.scene import Scene
 from landvisor.geo.tiling import Window, cover
 from landvisor.learn.model import Model
+from landvisor.predict.adapt import adapt_scene
 from landvisor.predict.blend import Strip
+from landvisor.predict.views import View, find_views, predict_views
 from landvisor.recipe import PredictSpec
+
+_Read = tuple[Window, NDArray[Any], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -58,18 +62,20 @@ def check_fit(model: Model, scene: Scene) -> None:
 def predict_rows(model: Model, scene: Scene, spec: PredictSpec) -> Iterator[MapRows]:
     """Predict a scene and yield its rows from top to bottom, each exactly once.
 
-    Windows without a valid pixel are skipped; invalid pixels become no data.
+    Windows without a valid pixel are skipped; invalid pixels become no data. A window is read once,
+    whatever the number of views and of models; only matching reads the scene once before.
 
     Args:
         model: What to predict with.
         scene: Any size; one smaller than a window is one window.
-        spec: Window, overlap and batch size in pixels and windows.
+        spec: Window, overlap and batch size in pixels and windows; views; matching.
 
     Raises:
-        ModelError: If the scene's bands do not fit the model.
+        ModelError: If the scene's bands do not fit the model, or it cannot be matched.
         SceneError: If the file is damaged.
     """
     check_fit(model, scene)
+    adapted, views = adapt_scene(model, scene, spec), find_views(spec)
     overlap = min(spec.overlap, spec.window // 2)
     windows = cover(scene.shape, size=spec.window, overlap=overlap)
     lines = [list(group) for _, group in groupby(windows, key=lambda window: window.row)]
@@ -77,7 +83,8 @@ def predict_rows(model: Model, scene: Scene, spec: PredictSpec) -> Iterator[MapR
     tops = [line[0].row for line in lines[1:]] + [scene.shape[0]]
     for line, finished in zip(lines, tops, strict=True):
         strip.reserve(line[0].row + line[0].rows)
-        _predict_line(model, scene, line, strip, spec.batch_size)
+        for batch in _read_batches(adapted, line, strip, spec.batch_size):
+            _predict_batch(model, batch, strip, views)
         first, probabilities, valid = strip.finish(finished)
         window = Window(first, 0, finished - first, scene.shape[1])
         classes = classify(probabilities, valid, model.card.legend)
@@ -98,23 +105,22 @@ def classify(
     return np.where(valid, ids[probabilities.argmax(axis=0)], np.uint8(legend.nodata))
 
 
-def _predict_line(
-    model: Model, scene: Scene, line: list[Window], strip: Strip, batch_size: int
-) -> None:
-    waiting: list[tuple[Window, NDArray[Any], NDArray[np.bool_]]] = []
+def _read_batches(
+    scene: Scene, line: list[Window], strip: Strip, batch_size: int
+) -> Iterator[list[_Read]]:
+    waiting: list[_Read] = []
     for window in line:
         data, valid = scene.read(window)
         strip.mark(window.row, window.col, valid)
         if valid.any():
             waiting.append((window, data, valid))
         if len(waiting) == batch_size or (waiting and window is line[-1]):
-            _predict_batch(model, waiting, strip)
+            yield waiting
             waiting = []
 
 
-def _predict_batch(
-    model: Model, batch: list[tuple[Window, NDArray[Any], NDArray[np.bool_]]], strip: Strip
-) -> None:
+def _predict_batch(model: Model, batch: list[_Read], strip: Strip, views: tuple[View, ...]) -> None:
     data, valid = np.stack([part[1] for part in batch]), np.stack([part[2] for part in batch])
-    for (window, _, _), probabilities in zip(batch, model.predict(data, valid), strict=True):
+    seen = predict_views(model.predict, data, valid, views=views)
+    for (window, _, _), probabilities in zip(batch, seen, strict=True):
         strip.add(window.row, window.col, probabilities)

@@ -17,6 +17,7 @@ from landvisor.geo.stac import write_stac_item
 from landvisor.learn.model import Model
 from landvisor.learn.model_file import save_model
 from landvisor.options import Progress
+from landvisor.predict.adapt import check_matching, warn_of_shift
 from landvisor.predict.stream import check_fit, predict_rows
 from landvisor.recipe import PredictSpec, Recipe
 
@@ -42,7 +43,7 @@ def write_maps(
         model: What to predict with.
         scenes: Scenes that fit the model; all are checked before the first is predicted.
         folder: An existing folder, published later by the caller.
-        spec: Window, overlap and batch size.
+        spec: Window, overlap and batch size; views; matching.
         progress: Called with (rows done, rows in all) over all scenes.
 
     Raises:
@@ -51,6 +52,10 @@ def write_maps(
     """
     for scene in scenes:
         check_fit(model, scene)
+    if spec.match_histogram:
+        check_matching(model)
+    else:
+        warn_of_shift(model, scenes)
     total = sum(scene.shape[0] for scene in scenes)
     done, written = 0, []
     for position, scene in enumerate(scenes):
