@@ -31,7 +31,7 @@ from landvisor.learn.losses import PlaceLoss, make_loss
 from landvisor.learn.model import Model
 from landvisor.learn.nets import Network, build_network
 from landvisor.learn.network_predictor import NetworkPredictor, make_predictor
-from landvisor.learn.prior import note_prior
+from landvisor.learn.prior import make_adjustment, note_prior
 from landvisor.learn.scaling import Scaling, make_scaling
 
 __all__ = ["NetworkLearner", "NetworkPredictor", "score"]
@@ -131,7 +131,12 @@ class NetworkLearner:
         kind, cap = labels.class_weights, labels.weight_cap
         images = train.scene
         weights = class_weights(train.label, legend.ids, kind=kind, cap=cap, images=images)
-        return make_loss(self.job.recipe.fit, torch.from_numpy(weights).float())
+        shift = make_adjustment(self.job.recipe, legend, train)
+        return make_loss(
+            self.job.recipe.fit,
+            torch.from_numpy(weights).float(),
+            adjustment=None if shift is None else torch.from_numpy(shift).float(),
+        )
 
     def _plan(
         self, network: Network, encoder: Encoder, chips: ChipDataset, *, places: list[Places]

@@ -22,6 +22,7 @@ from landvisor.learn.instant import InstantLearner
 from landvisor.learn.job import Job, Learner
 from landvisor.learn.model import Model
 from landvisor.learn.network import NetworkLearner
+from landvisor.learn.prior import check_adjustment
 from landvisor.recipe import INSTANT_MODELS, NETWORKS, NetSpec, Recipe
 
 log = logging.getLogger(__name__)
@@ -67,8 +68,9 @@ def make_learner(job: Job) -> Learner:
     """Prepare the learner that a job's recipe names.
 
     Raises:
-        RecipeError: If the area prior does not fit the legend.
+        RecipeError: If the area prior does not fit the legend, or is needed and missing.
     """
+    check_adjustment(job.recipe)
     if job.recipe.labels.area_prior:
         resolve_area(job.recipe.labels.area_prior, job.legend)  # before anything is computed
     return LEARNERS[job.recipe.net.model](job)
