@@ -229,7 +229,9 @@ def test_rows_and_columns_on_several_scenes_must_name_them(columns):
 
 def test_points_of_another_scene_are_named():
     points = in_pixels([1, 2], [3, 0], [1, 2], scene=["x", "y"])
-    with pytest.raises(PointsError, match="their scenes are x, y, these are a: let the names agree"):
+    with pytest.raises(
+        PointsError, match="their scenes are x, y, these are a: let the names agree"
+    ):
         locate(points, [make_scene("a")])
 
 
