@@ -101,8 +101,7 @@ def make_loss(
             `landvisor.learn.prior.make_adjustment`.
         loss: A function called as `partial_focal` is, in place of those that `spec` names.
     """
-    named = [(factor, LOSSES[name]) for factor, name in parse_loss(spec.loss)]
-    function = loss or (named[0][1] if named[0][0] == 1 and len(named) == 1 else _sum(named))
+    function = loss or _sum([(factor, LOSSES[name]) for factor, name in parse_loss(spec.loss)])
     alpha = _merge_alpha(spec, weights)
 
     def place_loss(

@@ -79,8 +79,8 @@ def note_prior(card: Card, places: Places) -> Card:
     """Complete a card with the factors that its recipe's area prior asks for.
 
     Every learner counts a place by its confidence times its class weight, so these make the
-    shares that it learned. With a focal loss (`fit.gamma` above 0) probabilities are flatter
-    than these shares, and the factors only an approximation.
+    shares that it learned. With a focal loss (`fit.gamma` above 0), label smoothing or a loss of
+    sets probabilities are not quite these shares, and the factors only an approximation.
 
     A network may have met the prior in training already (`fit.logit_adjustment`). After `prior`
     only classes that cannot be predicted have a factor, 0; after `frequency` the factors start
