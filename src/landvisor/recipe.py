@@ -206,7 +206,7 @@ class PredictSpec(Spec):
     scales: Annotated[tuple[Zoom, ...], Field(min_length=1)] = (1.0,)
     """Zooms at which a window is seen, averaged; (1, 1.25) sees it larger as well."""
     match_histogram: bool = False
-    """Move a scene's values, band by band, to the distribution of the training imagery's."""
+    """Move the bands of all scenes to the distribution of the training imagery's values."""
 
 
 class AssessSpec(Spec):

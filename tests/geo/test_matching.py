@@ -6,12 +6,17 @@ import numpy as np
 import pytest
 
 from landvisor.errors import SceneError
-from landvisor.geo.matching import describe_shift, match_scene, measure_quantiles
+from landvisor.geo.matching import describe_shift, match_scenes, measure_quantiles
 from landvisor.geo.radiometry import measure_radiometry
 from landvisor.geo.scene import scene_from_array
 from landvisor.geo.tiling import Window, split_blocks
 
 SHARES = np.linspace(0, 1, 256)
+
+
+def match_scene(scene, reference, **choices):
+    (matched,) = match_scenes([scene], reference, **choices)
+    return matched
 
 
 def make_scene(dtype="uint8", *, shape=(90, 1100), seed=0, nodata=0):
@@ -28,20 +33,20 @@ def test_quantiles_of_integers_are_exact_over_all_blocks(dtype):
     scene = make_scene(dtype)
     data, valid = scene.read()
     expected = np.quantile(data[:, valid].astype(float), SHARES, axis=1).T
-    assert measure_quantiles(scene) == pytest.approx(expected, abs=1e-9)
+    assert measure_quantiles([scene]) == pytest.approx(expected, abs=1e-9)
 
 
 def test_quantiles_of_floats_are_those_of_the_training_sample():
     scene = make_scene("float32")
     expected = measure_radiometry([scene], seed=4).quantiles
-    assert (measure_quantiles(scene, seed=4) == np.array(expected)).all()
+    assert (measure_quantiles([scene], seed=4) == np.array(expected)).all()
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "int32", "float32"])
 def test_a_scene_matched_to_itself_does_not_change(dtype):
     scene = make_scene(dtype) if dtype != "int8" else scene_from_array(
         np.arange(-128, 128).astype(np.int8).reshape(1, 16, 16))  # fmt: skip
-    matched = match_scene(scene, measure_quantiles(scene), dtype=scene.dtype)
+    matched = match_scene(scene, measure_quantiles([scene]), dtype=scene.dtype)
     before, after = scene.read(), matched.read()
     assert after.data.dtype == scene.dtype
     assert (after.valid == before.valid).all()
@@ -54,7 +59,7 @@ def test_a_shifted_scene_comes_back_to_what_it_was(dtype):
     scene = make_scene(dtype)
     data, valid = scene.read()
     darker = scene_from_array((data * 0.6).astype(dtype), nodata=0)
-    found = match_scene(darker, measure_quantiles(scene), dtype=scene.dtype).read()
+    found = match_scene(darker, measure_quantiles([scene]), dtype=scene.dtype).read()
     assert (found.valid == valid).all()
     unit = 1 if dtype == "uint8" else 31
     off = np.abs(found.data[:, valid].astype(float) - data[:, valid]) / unit
@@ -113,28 +118,46 @@ def test_memory_does_not_grow_with_the_scene():
             largest.append(window.rows * window.cols)
             return scene.source.read(window)
 
-    measure_quantiles(replace(scene, source=Watching()))
+    measure_quantiles([replace(scene, source=Watching())])
     assert max(largest) <= 1024 * 1024
     assert sum(largest) == 1500 * 1100
+
+
+def test_scenes_of_one_type_are_moved_alike_and_count_together():
+    dark, light = (scene_from_array(np.arange(at, at + 100, dtype=np.uint8).reshape(1, 10, 10))
+                   for at in (0, 100))  # fmt: skip
+    other = scene_from_array(np.arange(900, 1000, dtype=np.uint16).reshape(1, 10, 10))
+    reference = [np.linspace(0, 1000, 256)]
+    found = match_scenes([dark, other, light], reference, dtype=np.dtype("uint16"))
+    whole = scene_from_array(np.arange(200, dtype=np.uint8).reshape(1, 20, 10))
+    together = match_scene(whole, reference, dtype=np.dtype("uint16")).read().data
+    assert (found[0].read().data == together[:, :10]).all()
+    assert (found[2].read().data == together[:, 10:]).all()
+    assert np.median(found[1].read().data) == pytest.approx(500, abs=10)
 
 
 REFERENCE = (np.quantile(np.random.default_rng(0).normal(100, 20, 100_000), SHARES),)
 
 
 @pytest.mark.parametrize(
-    ("middle", "deviation", "far"),
-    [(100, 20, None), (125, 20, None), (75, 20, None), (100, 2, None), (100, 50, None),
-     (140, 20, "median"), (60, 20, "median"), (0.01, 0.002, "median"), (100, 70, "spreads")],
+    ("middle", "deviation", "few", "many"),
+    [(100, 20, None, None), (109, 20, None, None), (91, 20, None, None), (100, 38, None, None),
+     (100, 11, None, None), (113, 20, None, "median"), (87, 20, None, "median"),
+     (100, 9, None, "spread"), (100, 42, None, "spread"), (100, 70, "spread", "spread"),
+     (140, 20, "median", "median"), (60, 20, "median", "median"), (0.1, 0.02, "median", "median")],
 )  # fmt: skip
-def test_values_are_far_beyond_nineteen_of_twenty_or_three_times_as_wide(middle, deviation, far):
-    values = np.random.default_rng(1).normal(middle, deviation, (1, 20_000))
-    said = describe_shift(values, REFERENCE, bands=["red"])
-    assert (said is None) == (far is None)
-    assert far is None or (said.startswith("'red'") and far in said)
+def test_values_are_far_by_their_middle_or_their_spread_sooner_if_many(
+    middle, deviation, few, many
+):
+    for count, far in ((20_000, few), (60_000, many)):
+        values = np.random.default_rng(1).normal(middle, deviation, (1, count))
+        said = describe_shift(values, REFERENCE, bands=["red"])
+        assert (said is None) == (far is None)
+        assert far is None or said.startswith(f"band 'red' has {far}")
 
 
 def test_any_band_may_be_the_far_one():
     values = np.random.default_rng(1).normal([[100], [180]], 20, (2, 999))
-    assert describe_shift(values, REFERENCE * 2, bands=["red", "nir"]).startswith(
-        "'nir' has median"
-    )
+    said = describe_shift(values, REFERENCE * 2, bands=["red", "nir"])
+    assert said.startswith("band 'nir' has median 179.8")
+    assert "where training has 90% in 67" in said

@@ -10,7 +10,7 @@ from landvisor.geo.matching import measure_quantiles
 from landvisor.geo.scene import scene_from_array
 from landvisor.learn.ensemble import join_models
 from landvisor.learn.model import Model
-from landvisor.predict.adapt import adapt_scene, check_matching, warn_of_shift
+from landvisor.predict.adapt import adapt_scenes, find_shift
 from landvisor.predict.stream import predict_rows
 from landvisor.predict.write import write_maps
 from landvisor.recipe import PredictSpec
@@ -30,12 +30,13 @@ def make_scene(offset=0, *, factor=1.0, name="s", dtype="uint8", seed=0):
 def model(make_model):
     """Toy, which knows the values of the plain scene."""
     found = make_model()
-    histogram = tuple(map(tuple, measure_quantiles(make_scene()).tolist()))
+    histogram = tuple(map(tuple, measure_quantiles([make_scene()]).tolist()))
     card = found.card.model_copy(update={"histogram": histogram, "dtype": "uint8"})
     return Model(card, found.predictor)
 
 
 def classes(model, scene, spec):
+    (scene,) = adapt_scenes(model, [scene], spec)
     return np.concatenate([rows.classes for rows in predict_rows(model, scene, spec)])
 
 
@@ -49,34 +50,39 @@ def test_a_shifted_scene_gets_the_map_of_the_plain_one(model, dtype):
 
 def test_the_training_scene_itself_keeps_its_map_when_matched(model):
     scene = make_scene()
-    assert (adapt_scene(model, scene, MATCHED).read().data == scene.read().data).all()
-    assert adapt_scene(model, scene, PLAIN) is scene
+    (matched,) = adapt_scenes(model, [scene], MATCHED)
+    assert (matched.read().data == scene.read().data).all()
+    assert adapt_scenes(model, [scene], PLAIN) == [scene]
 
 
-def test_a_far_scene_is_named_once_with_what_helps(model, caplog):
-    scenes = [make_scene(), make_scene(100, name="bright"), make_scene(99, name="other")]
-    warn_of_shift(model, scenes)
+def test_far_imagery_is_pointed_out_once_with_what_may_help(model, caplog):
+    adapt_scenes(model, [make_scene(), make_scene(100), make_scene(99)], PLAIN)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage() == (
-        "2 of 3 scenes differ much from the training imagery (bright: 'band 1' has median 103, "
-        "where training has 90 % in 0 to 6); try --match-histogram"
+        "the imagery differs much from the training imagery: band 'band 1' has median 101, "
+        "where training has 90% in 0 to 6; if light or sensor are the cause, "
+        "--match-histogram may help"
     )
 
 
 @pytest.mark.parametrize("offset", [0, 1, -1])
-def test_near_scenes_are_not_pointed_out(model, caplog, offset):
-    warn_of_shift(model, [make_scene(offset, dtype="int16", seed=3)])
+def test_near_imagery_is_not_pointed_out(model, caplog, offset):
+    scene = make_scene(offset, dtype="int16", seed=3)
+    assert adapt_scenes(model, [scene], PLAIN) == [scene]
     assert caplog.records == []
 
 
-def test_a_scene_without_data_and_a_card_without_reference_warn_of_nothing(
-    model, make_model, caplog
-):
+def test_scenes_of_another_type_are_looked_at_by_themselves(model):
+    near = [make_scene(), make_scene(seed=1), make_scene(seed=2)]
+    assert find_shift(model, near) is None
+    assert find_shift(model, [*near, make_scene(900, dtype="uint16")]) is not None
+
+
+def test_imagery_without_data_and_a_card_without_reference_differ_in_nothing(model, make_model):
     empty = scene_from_array(np.zeros((1, 40, 40), np.uint8), nodata=0)
-    warn_of_shift(model, [empty])
-    warn_of_shift(make_model(), [make_scene(100)])
-    assert caplog.records == []
+    assert find_shift(model, [empty]) is None
+    assert find_shift(make_model(), [make_scene(100)]) is None
 
 
 @pytest.mark.parametrize(("spec", "warnings"), [(PLAIN, 1), (MATCHED, 0)])
@@ -100,13 +106,13 @@ def test_a_card_without_a_histogram_cannot_be_matched_to(make_model, tmp_path):
 @pytest.mark.parametrize("update", [{"dtype": "uint16"}, {"histogram": ((7.5,) * 256,)}])
 def test_members_of_different_imagery_cannot_be_matched_together(model, update):
     other = Model(model.card.model_copy(update=update), model.predictor)
-    check_matching(join_models([model, model]))
+    adapt_scenes(join_models([model, model]), [make_scene()], MATCHED)
     with pytest.raises(ModelError, match="imagery of different values"):
-        check_matching(join_models([model, other]))
+        adapt_scenes(join_models([model, other]), [make_scene()], MATCHED)
 
 
-def test_a_scene_far_from_what_any_member_knows_is_pointed_out(model, caplog):
+def test_imagery_far_from_what_any_member_knows_is_pointed_out(model):
     histogram = (tuple(np.linspace(100, 107, 256)),)
     other = Model(model.card.model_copy(update={"histogram": histogram}), model.predictor)
-    warn_of_shift(join_models([model, other]), [make_scene()])
-    assert len(caplog.records) == 1
+    assert find_shift(join_models([model, model]), [make_scene()]) is None
+    assert find_shift(join_models([model, other]), [make_scene()]) is not None

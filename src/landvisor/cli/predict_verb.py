@@ -35,7 +35,7 @@ _DIRECT = {"tta": "predict.tta", "match_histogram": "predict.match_histogram"}
 @click.option(
     "--match-histogram/--no-match-histogram",
     default=None,
-    help="Move the image's values to the distribution of the training imagery's.",
+    help="Move the bands of all images to the distribution of the training imagery's values.",
 )
 @o.options(o.split_option, o.stack_option, o.reading_options, o.recipe_options, o.verbosity)
 def command(model: str, images: tuple[str, ...], **values: Any) -> None:

@@ -1,4 +1,4 @@
-"""How far a scene's values are from a reference's, and how they are moved there as it is read."""
+"""How far scenes' values are from a reference's, and how they are moved there as they are read."""
 
 from __future__ import annotations
 
@@ -29,8 +29,7 @@ Quantiles = Sequence[Sequence[float]]
 
 _BLOCK = 1024
 _SHARES = np.linspace(0, 1, QUANTILES)
-_RARE = 0.05
-_WIDER = 3.0
+_MUCH = 49_152
 
 
 @dataclass(frozen=True)
@@ -62,60 +61,65 @@ class MatchedSource:
         return Pixels(moved, valid)
 
 
-def match_scene(
-    scene: Scene, reference: Quantiles, *, dtype: np.dtype[Any], seed: int = 0
-) -> Scene:
-    """Return a scene whose values are distributed as a reference's, read by window as before.
+def match_scenes(
+    scenes: Sequence[Scene], reference: Quantiles, *, dtype: np.dtype[Any], seed: int = 0
+) -> list[Scene]:
+    """Return scenes whose values together are distributed as a reference's, read as before.
 
-    The scene is read once for its own quantiles (see `measure_quantiles`). What is kept are a table
-    per band of an 8- or 16-bit scene (at most 65,536 values), or 256 pairs per band of another.
+    All scenes of one data type are moved alike: tiles of one flight hold different classes, and
+    each moved by itself would be made to look like all of them. They are read once for their own
+    quantiles (see `measure_quantiles`). What is kept are a table per band of 8- and 16-bit scenes
+    (at most 65,536 values), or 256 pairs per band of others.
 
     Args:
-        scene: What to match; without a valid pixel it comes back as it is.
+        scenes: What to match; where no pixel is valid they come back as they are.
         reference: Quantiles per band, as `Card.histogram` holds them.
-        dtype: Data type of the reference; the matched scene has it too.
-        seed: Of the sample of a scene that is not counted.
+        dtype: Data type of the reference; matched scenes have it too.
+        seed: Of the sample where values are not counted.
 
     Raises:
-        SceneError: If the bands differ in number, or the file is damaged.
+        SceneError: If the bands differ in number, or a file is damaged.
     """
-    if len(reference) != len(scene.bands):
-        raise SceneError(
-            f"scene {scene.name!r} has {len(scene.bands)} bands but the reference {len(reference)};"
-            " give as many of both"
-        )
-    own = measure_quantiles(scene, seed=seed)
-    if own is None:
-        return scene
-    transfers = tuple(
-        match_distribution(distribution_of_values(ours), distribution_of_values(np.array(theirs)))
-        for ours, theirs in zip(own, reference, strict=True)
-    )
-    small = is_small(scene.dtype)
-    tables = tuple(make_table(t, source=scene.dtype, dtype=dtype) for t in transfers if small)
-    return replace(scene, source=MatchedSource(scene.source, transfers, tables, dtype), dtype=dtype)
+    found: dict[np.dtype[Any], tuple[Transfer, ...] | None] = {}
+    for source, alike in group_by_type(scenes).items():
+        _check_bands(alike, reference)
+        own = measure_quantiles(alike, seed=seed)
+        found[source] = None if own is None else _match_bands(own, reference)
+    return [_move(scene, found[scene.dtype], dtype=dtype) for scene in scenes]
 
 
-def measure_quantiles(scene: Scene, *, seed: int = 0) -> NDArray[np.float64] | None:
+def group_by_type(scenes: Sequence[Scene]) -> dict[np.dtype[Any], list[Scene]]:
+    """Part scenes by data type: those of different types are of different sources."""
+    types = dict.fromkeys(scene.dtype for scene in scenes)
+    return {dtype: [scene for scene in scenes if scene.dtype == dtype] for dtype in types}
+
+
+def measure_quantiles(scenes: Sequence[Scene], *, seed: int = 0) -> NDArray[np.float64] | None:
     """Measure 256 quantiles per band `[band, 256]` of valid pixels; None if there are none.
 
     Those of 8- and 16-bit scenes are exact: one pass counts all values, in memory for one block of
     1,024 pixels a side and 65,536 counts per band. Those of other types come from the sample
     that `measure_radiometry` draws: at most 4,096 pixels of each of 128 blocks.
 
+    Args:
+        scenes: At least one, all of one data type and number of bands.
+        seed: Of the sample.
+
     Raises:
-        SceneError: If the file is damaged.
+        SceneError: If a file is damaged.
     """
-    if not is_small(scene.dtype):
-        values = sample_values([scene], seed=seed)
+    dtype = scenes[0].dtype
+    if not is_small(dtype):
+        values = sample_values(scenes, seed=seed)
         return np.quantile(values, _SHARES, axis=1).T if values.size else None
-    limits = np.iinfo(scene.dtype)
-    counts = np.zeros((len(scene.bands), int(limits.max) - int(limits.min) + 1), dtype=np.int64)
-    for block in split_blocks(scene.shape, _BLOCK):
-        data, valid = scene.read(block)
-        known = None if valid.all() else valid
-        for band, total in zip(data, counts, strict=True):
-            total += count_values(band, known)
+    limits = np.iinfo(dtype)
+    counts = np.zeros((len(scenes[0].bands), 1 << 8 * dtype.itemsize), dtype=np.int64)
+    for scene in scenes:
+        for block in split_blocks(scene.shape, _BLOCK):
+            data, valid = scene.read(block)
+            known = None if valid.all() else valid
+            for band, total in zip(data, counts, strict=True):
+                total += count_values(band, known)
     if not counts[0].any():
         return None
     return np.stack([quantiles_of_counts(band, int(limits.min), _SHARES) for band in counts])
@@ -126,23 +130,51 @@ def describe_shift(
 ) -> str | None:
     """Say where values are far from a reference's, or None where they are not.
 
-    A band is far if half of its values lie where at most one in twenty of the reference does, or if
-    its middle range is over three times as wide. A narrow range says nothing: a scene may hold
-    one class alone.
+    A band is far if its median lies outside of the middle 40 % of the reference, or its spread (see
+    `measure_spread`) is over twice or under half as large. Little imagery may hold few classes
+    alone: of fewer than 49,152 values (twelve blocks' sample) a band is far if the median lies
+    outside of 90 % of the reference, or the spread is over three times as large.
 
     Args:
         values: `[band, n]`: any number of single values, or quantiles.
         reference: Quantiles per band.
         bands: Their names.
     """
+    little = values.shape[1] < _MUCH
+    rare, narrowest, widest = (0.05, 0.0, 3.0) if little else (0.3, 0.5, 2.0)
     known = np.asarray(reference)
-    low, high = np.quantile(known, [_RARE, 1 - _RARE], axis=1)
+    low, high = np.quantile(known, [rare, 1 - rare], axis=1)
     middle = np.median(values, axis=1)
-    wide, usual = measure_spread(values, axis=1), measure_spread(known, axis=1)
+    spread, usual = measure_spread(values, axis=1), measure_spread(known, axis=1)
     for band, name in enumerate(bands):
         if not low[band] <= middle[band] <= high[band]:
-            where = f"{low[band]:g} to {high[band]:g}"
-            return f"{name!r} has median {middle[band]:g}, where training has 90 % in {where}"
-        if wide[band] > _WIDER * usual[band]:
-            return f"{name!r} spreads by {wide[band]:.3g}, where training has {usual[band]:.3g}"
+            where = f"{1 - 2 * rare:.0%} in {low[band]:.4g} to {high[band]:.4g}"
+            return f"band {name!r} has median {middle[band]:.4g}, where training has {where}"
+        if not narrowest * usual[band] <= spread[band] <= widest * usual[band]:
+            told = f"{spread[band]:.3g}, where training has {usual[band]:.3g}"
+            return f"band {name!r} has spread {told}"
     return None
+
+
+def _check_bands(scenes: Sequence[Scene], reference: Quantiles) -> None:
+    for scene in scenes:
+        if len(scene.bands) != len(reference):
+            raise SceneError(
+                f"scene {scene.name!r} has {len(scene.bands)} bands but the reference "
+                f"{len(reference)}; give as many of both"
+            )
+
+
+def _match_bands(own: NDArray[np.float64], reference: Quantiles) -> tuple[Transfer, ...]:
+    return tuple(
+        match_distribution(distribution_of_values(ours), distribution_of_values(np.array(theirs)))
+        for ours, theirs in zip(own, reference, strict=True)
+    )
+
+
+def _move(scene: Scene, transfers: tuple[Transfer, ...] | None, *, dtype: np.dtype[Any]) -> Scene:
+    if transfers is None:
+        return scene
+    small = is_small(scene.dtype)
+    tables = tuple(make_table(t, source=scene.dtype, dtype=dtype) for t in transfers if small)
+    return replace(scene, source=MatchedSource(scene.source, transfers, tables, dtype), dtype=dtype)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from landvisor.errors import ModelError
-from landvisor.geo.matching import Quantiles, describe_shift, match_scene
+from landvisor.geo.matching import describe_shift, group_by_type, match_scenes
 from landvisor.geo.radiometry import sample_values
 from landvisor.geo.scene import Scene
 from landvisor.learn.ensemble import list_members
@@ -17,32 +17,51 @@ from landvisor.recipe import PredictSpec
 
 log = logging.getLogger(__name__)
 
-_BLOCKS = 16
-"""Of 256 pixels a side: what is looked at of a scene before a warning."""
 
+def adapt_scenes(model: Model, scenes: Sequence[Scene], spec: PredictSpec) -> list[Scene]:
+    """Return scenes as the model shall read them: matched, or as they are if not asked for.
 
-def adapt_scene(model: Model, scene: Scene, spec: PredictSpec) -> Scene:
-    """Return the scene as the model shall read it: matched where the spec asks for it.
+    Imagery far from the training imagery that is not matched is warned of.
 
     Raises:
-        ModelError: As `check_matching` does.
-        SceneError: If the file is damaged.
+        ModelError: If they are to be matched and a card holds no reference, or the members of an
+            ensemble were trained on imagery of different values, since all see the same pixels.
+        SceneError: If a file is damaged.
     """
-    if not spec.match_histogram:
-        return scene
-    check_matching(model)
     card = model.card
+    if not spec.match_histogram:
+        shift = find_shift(model, scenes)
+        if shift:
+            log.warning(
+                "the imagery differs much from the training imagery: %s; "
+                "if light or sensor are the cause, --match-histogram may help",
+                shift,
+            )
+        return list(scenes)
+    _check_references(model)
     dtype = np.dtype(card.dtype)
-    return match_scene(scene, card.histogram, dtype=dtype, seed=card.recipe.seed)
+    return match_scenes(scenes, card.histogram, dtype=dtype, seed=card.recipe.seed)
 
 
-def check_matching(model: Model) -> None:
-    """Refuse a model that no scene can be matched to.
+def find_shift(model: Model, scenes: Sequence[Scene]) -> str | None:
+    """Say how scenes differ much from what a model, or a member, was trained on; else None.
+
+    A sample of all scenes of one data type is held against the training imagery; see
+    `landvisor.geo.matching.describe_shift`.
 
     Raises:
-        ModelError: If a card holds no reference, or the members of an ensemble were trained on
-            imagery whose values differ, since all of them see the same pixels.
+        SceneError: If a file is damaged.
     """
+    references = dict.fromkeys(member.card.histogram for member in list_members(model))
+    for reference in filter(None, references):
+        for alike in group_by_type(scenes).values():
+            values = sample_values(alike, seed=0)
+            if values.size and (shift := describe_shift(values, reference, bands=alike[0].bands)):
+                return shift
+    return None
+
+
+def _check_references(model: Model) -> None:
     members = list_members(model)
     if not all(member.card.histogram for member in members):
         raise ModelError(
@@ -57,32 +76,3 @@ def check_matching(model: Model) -> None:
                 "the models were trained on imagery of different values, so no scene matches all; "
                 "predict without predict.match_histogram, or with one of them"
             )
-
-
-def warn_of_shift(model: Model, scenes: Sequence[Scene]) -> None:
-    """Say in one line if scenes differ much from what a model, or a member, was trained on.
-
-    A sample of each scene is held against the training imagery; see
-    `landvisor.geo.matching.describe_shift`.
-
-    Raises:
-        SceneError: If a file is damaged.
-    """
-    references = dict.fromkeys(member.card.histogram for member in list_members(model))
-    found = [(scene.name, _find_shift(scene, [*filter(None, references)])) for scene in scenes]
-    far = [(name, shift) for name, shift in found if shift]
-    if far:
-        log.warning(
-            "%d of %d scenes differ much from the training imagery (%s: %s); try --match-histogram",
-            len(far),
-            len(scenes),
-            *far[0],
-        )
-
-
-def _find_shift(scene: Scene, references: Sequence[Quantiles]) -> str | None:
-    values = sample_values([scene], seed=0, blocks=_BLOCKS) if references else np.empty((0, 0))
-    if not values.size:
-        return None
-    shifts = (describe_shift(values, reference, bands=scene.bands) for reference in references)
-    return next(filter(None, shifts), None)

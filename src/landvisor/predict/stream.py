@@ -15,7 +15,6 @@ from landvisor.geo.legend import Legend
 from landvisor.geo.scene import Scene
 from landvisor.geo.tiling import Window, cover
 from landvisor.learn.model import Model
-from landvisor.predict.adapt import adapt_scene
 from landvisor.predict.blend import Strip
 from landvisor.predict.views import View, find_views, predict_views
 from landvisor.recipe import PredictSpec
@@ -63,19 +62,20 @@ def predict_rows(model: Model, scene: Scene, spec: PredictSpec) -> Iterator[MapR
     """Predict a scene and yield its rows from top to bottom, each exactly once.
 
     Windows without a valid pixel are skipped; invalid pixels become no data. A window is read once,
-    whatever the number of views and of models; only matching reads the scene once before.
+    whatever the number of views and of models.
 
     Args:
         model: What to predict with.
-        scene: Any size; one smaller than a window is one window.
-        spec: Window, overlap and batch size in pixels and windows; views; matching.
+        scene: Any size; one smaller than a window is one window. It is read as it is: see
+            `landvisor.predict.adapt.adapt_scenes` for `spec.match_histogram`.
+        spec: Window, overlap and batch size in pixels and windows; views.
 
     Raises:
-        ModelError: If the scene's bands do not fit the model, or it cannot be matched.
+        ModelError: If the scene's bands do not fit the model.
         SceneError: If the file is damaged.
     """
     check_fit(model, scene)
-    adapted, views = adapt_scene(model, scene, spec), find_views(spec)
+    views = find_views(spec)
     overlap = min(spec.overlap, spec.window // 2)
     windows = cover(scene.shape, size=spec.window, overlap=overlap)
     lines = [list(group) for _, group in groupby(windows, key=lambda window: window.row)]
@@ -83,7 +83,7 @@ def predict_rows(model: Model, scene: Scene, spec: PredictSpec) -> Iterator[MapR
     tops = [line[0].row for line in lines[1:]] + [scene.shape[0]]
     for line, finished in zip(lines, tops, strict=True):
         strip.reserve(line[0].row + line[0].rows)
-        for batch in _read_batches(adapted, line, strip, spec.batch_size):
+        for batch in _read_batches(scene, line, strip, spec.batch_size):
             _predict_batch(model, batch, strip, views)
         first, probabilities, valid = strip.finish(finished)
         window = Window(first, 0, finished - first, scene.shape[1])

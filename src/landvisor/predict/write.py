@@ -17,7 +17,7 @@ from landvisor.geo.stac import write_stac_item
 from landvisor.learn.model import Model
 from landvisor.learn.model_file import save_model
 from landvisor.options import Progress
-from landvisor.predict.adapt import check_matching, warn_of_shift
+from landvisor.predict.adapt import adapt_scenes
 from landvisor.predict.stream import check_fit, predict_rows
 from landvisor.recipe import PredictSpec, Recipe
 
@@ -52,13 +52,10 @@ def write_maps(
     """
     for scene in scenes:
         check_fit(model, scene)
-    if spec.match_histogram:
-        check_matching(model)
-    else:
-        warn_of_shift(model, scenes)
+    seen = adapt_scenes(model, scenes, spec)
     total = sum(scene.shape[0] for scene in scenes)
     done, written = 0, []
-    for position, scene in enumerate(scenes):
+    for position, scene in enumerate(seen):
         stem = map_stem(scenes, position)
         log.info("predicting %s", scene.name)
         with MapWriter(folder, scene.grid, legend=model.card.legend, stem=stem) as writer:
