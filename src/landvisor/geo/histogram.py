@@ -15,6 +15,7 @@ from landvisor.parallel import map_ordered
 SMALL_BYTES = 2
 """Integers of at most this size are counted value by value; the table has 65,536 entries."""
 
+_MUCH = 40_000_000  # values; for fewer, threads took longer to wake than they saved
 _Values = NDArray[np.float64]
 
 
@@ -175,14 +176,16 @@ def match_histogram(
         )
     known, known_there = _complete(ours, valid), _complete(theirs, reference_valid)
 
+    workers = None if ours.size + theirs.size > _MUCH else 1
+    bands = [*((band, known) for band in ours), *((band, known_there) for band in theirs)]
+    found = map_ordered(lambda part: _distribute(*part), bands, workers=workers)
     matched = np.empty(ours.shape, dtype=theirs.dtype)
 
-    def match(band: int) -> None:
-        goal = _distribute(theirs[band], known_there)
-        transfer = match_distribution(_distribute(ours[band], known), goal)
+    def move(band: int) -> None:
+        transfer = match_distribution(found[band], found[len(ours) + band])
         _move(ours[band], known, transfer, out=matched[band])
 
-    map_ordered(match, range(len(ours)))
+    map_ordered(move, range(len(ours)), workers=workers)
     return matched.reshape(image.shape)
 
 
