@@ -12,8 +12,8 @@ from landvisor.accuracy.assess import Assessment
 from landvisor.accuracy.reference import hold_against
 from landvisor.files import publish_directory, publish_file, work_folder, write_json
 from landvisor.geo.bundle import MapFiles
-from landvisor.geo.collection import CollectionSource, as_collection
-from landvisor.geo.points import Points
+from landvisor.geo.collection import Collection, CollectionSource, as_collection
+from landvisor.geo.points import Points, read_points
 from landvisor.geo.radiometry import measure_radiometry
 from landvisor.labels.material import Material, check_learnable, gather
 from landvisor.learn.job import Job, Learner
@@ -21,8 +21,9 @@ from landvisor.learn.model import Model
 from landvisor.learn.model_file import ModelSource, list_models, load_models, save_model
 from landvisor.learn.train import cross_validate, fit_material, make_learner, settle_model
 from landvisor.options import Options
+from landvisor.predict.weigh import weigh_members
 from landvisor.predict.write import published, write_bundle, write_run
-from landvisor.recipe import Recipe
+from landvisor.recipe import PredictSpec, Recipe
 from landvisor.report.bundle_page import write_report
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ def predict(
     out: Path | str,
     recipe: Recipe | None = None,
     weights: Sequence[float] | None = None,
+    weigh_on: Path | str | Points | None = None,
     options: Options | None = None,
 ) -> list[MapFiles]:
     """Predict scenes with a model, or the mean of several, and publish the maps as one folder.
@@ -89,6 +91,8 @@ def predict(
         out: Folder to make; it appears only when all is written and read back.
         recipe: Its `predict` part is used; the (first) model's own where None.
         weights: One per model of a list, equal by default; only their ratios count.
+        weigh_on: Labelled places that no model has learned from, to fit the weights to; on the
+            scenes of `options.val_split`, or on those that are predicted.
         options: What surrounds the run.
 
     Raises:
@@ -99,13 +103,16 @@ def predict(
     """
     how, started = options or Options(), datetime.now(UTC)
     collection = as_collection(scenes).select(how.split)
-    how.check_out(out, kind="folder", read=[*collection.sources(), *list_models(model)])
+    how.check_out(out, kind="folder", read=[*collection.sources(), *list_models(model), weigh_on])
     loaded = load_models(model, weights=weights)
     choices = recipe or loaded.card.recipe
+    if weigh_on is not None:
+        known = as_collection(scenes).select(how.val_split or how.split)
+        loaded = _weigh(loaded, known, weigh_on, how, spec=choices.predict)
     opened = collection.open_scenes(how.reading)
     with publish_directory(out, overwrite=how.overwrite) as folder:
         files = write_bundle(loaded, opened, folder, spec=choices.predict, progress=how.on_rows)
-        write_run(folder, choices, started, scenes=collection, labels=None)
+        write_run(folder, choices, started, scenes=collection, labels=weigh_on)
     return [published(file, Path(out)) for file in files]
 
 
@@ -174,6 +181,21 @@ def map(  # noqa: A001 - the verb of the trade, and of the command line
         write_report(folder, files, material=material, card=model.card, assessment=stated)
         write_run(folder, settled, started, scenes=as_collection(scenes), labels=points)
     return MapResult(Path(out), stated, model)
+
+
+def _weigh(
+    model: Model,
+    scenes: Collection,
+    points: Path | str | Points,
+    how: Options,
+    *,
+    spec: PredictSpec,
+) -> Model:
+    if not isinstance(points, Points):
+        points = read_points(
+            points, class_column=how.class_column, crs=how.crs, legend=model.card.legend
+        )
+    return weigh_members(model, scenes.open_scenes(how.reading), points, spec=spec)
 
 
 def _prepare(

@@ -75,10 +75,23 @@ def test_a_scene_of_other_values_is_pointed_out_and_matching_helps(
     assert right["matched"] > right["plain"] + 0.2
 
 
+def test_weights_are_fitted_to_points(landvisor, demo, bundle, forest, tmp_path):
+    said = landvisor("predict", bundle[0] / "model.safetensors", demo.scene, "--with", forest,
+                     "--weigh-on", demo.points, "--out", tmp_path / "weighed")  # fmt: skip
+    assert said.code == 0, said.err
+    members = read_card(tmp_path / "weighed" / "model.safetensors").extra["members"]
+    weights = [member["weight"] for member in members]
+    assert sum(weights) == pytest.approx(1)
+    assert weights[0] != pytest.approx(0.5, abs=0.01)
+    assert "points" in json.loads((tmp_path / "weighed" / "run.json").read_text())["inputs"]
+
+
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [(("--weights", "1,2"), 1, "2 weights were given for 1 models"),
      (("--weights", "a"), 2, "write numbers, as in 0.6,0.4"),
+     (("--weights", "1", "--weigh-on", "p.gpkg"), 2, "leave one out"),
+     (("--val-split", "val"), 2, "says where --weigh-on looks"),
      (("--tta", "d8"), 2, "'d8' is not one of")],
 )  # fmt: skip
 def test_bad_options_are_explained(landvisor, demo, bundle, tmp_path, options, code, said):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -28,6 +29,13 @@ _DIRECT = {"tta": "predict.tta", "match_histogram": "predict.match_histogram"}
     help="Weight of each model in that mean, as in 0.6,0.4; equal by default.",
 )
 @click.option(
+    "--weigh-on",
+    type=click.Path(path_type=Path),
+    metavar="POINTS",
+    help="Fit these weights to points that no model has learned from, on IMAGE or --val-split.",
+)
+@click.option("--val-split", help="Split whose scenes --weigh-on uses, as in val.")
+@click.option(
     "--tta",
     type=click.Choice(["none", "flips", "d4"]),
     help="See each window from one, four or eight sides, and average.",
@@ -44,7 +52,7 @@ def command(model: str, images: tuple[str, ...], **values: Any) -> None:
     What no option says is as the model's own recipe has it; with --recipe, as that file has it.
     """
     o.start_talking(values)
-    weights = _parse_weights(values["weights"])
+    weights = _find_weights(values)
     from landvisor import workflow  # imports torch
     from landvisor.card import read_card
 
@@ -54,15 +62,19 @@ def command(model: str, images: tuple[str, ...], **values: Any) -> None:
         out=values["out"],
         recipe=o.make_recipe(values, _DIRECT, base=read_card(model).recipe),
         weights=weights,
+        weigh_on=values["weigh_on"],
         options=o.make_options(values),
     )
     click.echo(values["out"])
 
 
-def _parse_weights(text: str | None) -> list[float] | None:
-    if text is None:
-        return None
+def _find_weights(values: dict[str, Any]) -> list[float] | None:
+    text, fitted = values["weights"], values["weigh_on"]
+    if values["val_split"] and not fitted:
+        raise click.UsageError("--val-split says where --weigh-on looks; name its points")
+    if text and fitted:
+        raise click.UsageError("--weigh-on fits weights and --weights gives them; leave one out")
     try:
-        return [float(part) for part in text.split(",")]
+        return [float(part) for part in text.split(",")] if text else None
     except ValueError as error:
         raise click.UsageError(f"--weights {text!r}: write numbers, as in 0.6,0.4") from error

@@ -56,6 +56,16 @@ def list_members(model: Model) -> tuple[Model, ...]:
     return model.predictor.members if isinstance(model.predictor, Ensemble) else (model,)
 
 
+def list_names(model: Model) -> tuple[str, ...]:
+    """List what an ensemble calls its members."""
+    return tuple(member["name"] for member in model.card.extra["members"])
+
+
+def reweigh(model: Model, weights: Sequence[float]) -> Model:
+    """Return an ensemble of the same members with other weights; see `join_models`."""
+    return join_models(list_members(model), weights=weights, names=list_names(model))
+
+
 def join_models(
     models: Sequence[Model],
     *,
