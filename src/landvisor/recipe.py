@@ -17,6 +17,7 @@ from pydantic import (
     field_validator,
 )
 
+from landvisor.architectures import check_plain, check_pretraining, check_stages
 from landvisor.errors import RecipeError
 from landvisor.loss_sum import parse_loss, say_loss, takes_smoothing
 
@@ -24,8 +25,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Zoom = Annotated[float, Field(ge=0.25, le=4)]
 Count = Annotated[int, Field(ge=1)]
+Widths = Annotated[tuple[Count, ...], Field(min_length=3, max_length=6)]
 
-NETWORKS = ("unet", "fpn", "deeplabv3plus", "segformer")
 INSTANT_MODELS = ("instant", "bank", "forest")
 _AREA_TOLERANCE = 0.02  # shares are typed with two digits
 
@@ -107,8 +108,9 @@ class NetSpec(Spec):
     """Which model reads the imagery."""
 
     model: Literal[
-        "auto", "unet", "fpn", "deeplabv3plus", "segformer", "instant", "bank", "forest"
-    ] = "auto"
+        "auto", "unet", "fpn", "deeplabv3plus", "segformer", "plain_unet", "one_conv",
+        "instant", "bank", "forest",
+    ] = "auto"  # fmt: skip
     """What learns; `auto` is `instant`, or `bank` without weights or without known colours."""
     encoder: str = "mobilenetv2_100"
     """A timm encoder's name."""
@@ -120,6 +122,35 @@ class NetSpec(Spec):
     """Input mean per pretrained band on the 0..1 scale; None takes the weights' own."""
     encoder_std: tuple[float, ...] | None = None
     """Input deviation per pretrained band on the 0..1 scale; None takes the weights' own."""
+    widths: Widths = (32, 64, 128, 256, 512)
+    """Channels of a `plain_unet` at strides 1, 2, 4 and so on, the bottleneck last."""
+    norm: Literal["batch", "group"] = "batch"
+    """With `plain_unet`: normalise over a batch, or each image alone in 8 groups of channels."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """With `plain_unet`: share of the bottleneck's channels that a training step leaves out."""
+    gated: bool = False
+    """With `plain_unet`: attention gates weigh what skips to the decoder."""
+    supervised_stages: tuple[Count, ...] = ()
+    """Strides of decoder stages with a head of their own in training, such as `[4, 8]`."""
+
+    @field_validator("encoder_weights", "encoder_args", "encoder_mean", "encoder_std")
+    @classmethod
+    def _check_pretraining(cls, value: Any, info: ValidationInfo) -> Any:
+        check_pretraining(value, model=info.data.get("model", "auto"))
+        return value
+
+    @field_validator("widths", "norm", "dropout", "gated")
+    @classmethod
+    def _check_plain(cls, value: Any, info: ValidationInfo) -> Any:
+        default = cls.model_fields[str(info.field_name)].default
+        check_plain(value, model=info.data.get("model", "plain_unet"), default=default)
+        return value
+
+    @field_validator("supervised_stages")
+    @classmethod
+    def _check_stages(cls, stages: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        model, widths = info.data.get("model", "auto"), info.data.get("widths", ())
+        return check_stages(stages, model=model, widths=widths)
 
 
 class FitSpec(Spec):

@@ -184,6 +184,7 @@ def test_a_bad_setting_fails_in_one_line(capsys, tmp_path, setting, said):
         (["--epochs", "3"], "--epochs is for networks"),
         (["--model", "forest", "--encoder", "resnet18"], "--encoder does nothing"),
         (["--model", "bank", "--encoder-weights", "none"], "--encoder-weights does nothing"),
+        (["--model", "plain_unet", "--encoder", "resnet18"], "--encoder does nothing"),
     ],
 )
 def test_an_option_that_the_model_would_ignore_is_refused(options, said, tmp_path, capsys):

@@ -57,3 +57,29 @@ def test_map_takes_a_network_too(landvisor, demo, tmp_path):
     assert said.code == 0, said.err
     assert "2 outer spatial folds" in said.out
     assert [path.name for path in tmp_path.iterdir()] == ["r"]
+
+
+@pytest.mark.parametrize("model", ["plain_unet", "one_conv"])
+def test_a_network_without_encoder_needs_no_weights(landvisor, demo, tmp_path, model):
+    file, maps = tmp_path / "model.safetensors", tmp_path / "maps"
+    widths = ("--set", "net.widths=[8, 16, 32]") if model == "plain_unet" else ()
+    said = landvisor(
+        "fit", demo.scene, demo.points, "--out", file, "--model", model, "--epochs", 2,
+        "--set", "fit.chip=64", "--set", "fit.steps=2", "--set", "predict.overlap=32", *widths,
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    card = read_card(file)
+    assert card.recipe.net.model == model
+    assert not any("scratch" in note for note in card.notes), "nothing was missed"
+    assert landvisor("predict", file, demo.scene, "--out", maps).code == 0
+    with rasterio.open(maps / "map.tif") as raster:
+        assert raster.shape == (256, 256)
+
+
+def test_weights_for_a_network_without_encoder_are_refused_in_one_line(landvisor, demo, tmp_path):
+    said = landvisor(
+        "fit", demo.scene, demo.points, "--out", tmp_path / "m.safetensors",
+        "--model", "plain_unet", "--encoder-weights", "some.safetensors",
+    )  # fmt: skip
+    assert (said.code, said.err.count("\n")) == (1, 1)
+    assert "plain_unet has no pretrained encoder" in said.err

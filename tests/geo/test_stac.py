@@ -73,6 +73,16 @@ def test_the_model_is_described_by_the_mlm_extension(tmp_path: Path) -> None:
     assert any("/mlm/" in url for url in item["stac_extensions"])
 
 
+@pytest.mark.parametrize(
+    ("model", "said"), [("unet", "unet (mobilenetv2_100)"), ("plain_unet", "plain_unet")]
+)
+def test_an_encoder_is_named_where_there_is_one(tmp_path: Path, model: str, said: str) -> None:
+    grid = GeoBox((4, 5), Affine(1, 0, 0, 0, -1, 0), "EPSG:3857")
+    card = CARD.model_copy(update={"recipe": Recipe().with_values({"net.model": model})})
+    path = write_stac_item(tmp_path, grid=grid, legend=LEGEND, card=card)
+    assert json.loads(path.read_text())["properties"]["mlm:architecture"] == said
+
+
 def test_classes_of_the_map_are_the_predicted_ones(tmp_path: Path) -> None:
     item = _item(tmp_path, GeoBox((4, 5), Affine(1, 0, 0, 0, -1, 0), "EPSG:3857"))
     assert item["assets"]["map"]["classification:classes"] == [

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from landvisor.architectures import NETWORKS
 from landvisor.errors import ModelError, PointsError
 from landvisor.geo.legend import legend_from_ids
 from landvisor.geo.places import make_places
@@ -20,7 +21,7 @@ from landvisor.learn.fit import rate_at
 from landvisor.learn.job import Job
 from landvisor.learn.nets import build_network
 from landvisor.learn.network import NetworkLearner, NetworkPredictor, score
-from landvisor.recipe import NETWORKS, FitSpec, NetSpec, Recipe
+from landvisor.recipe import FitSpec, NetSpec, Recipe
 
 IDS = (3, 4, 9)
 LEGEND = legend_from_ids(IDS)

@@ -1,11 +1,16 @@
+from copy import deepcopy
+
 import pytest
 import torch
 
+from landvisor.architectures import NETWORKS, PLAIN_NETWORKS, decoder_strides
 from landvisor.errors import ModelError
 from landvisor.learn.encoders import load_encoder
 from landvisor.learn.nets import build_network, upsample
-from landvisor.recipe import NETWORKS, NetSpec
+from landvisor.recipe import NetSpec
 
+ENCODED = tuple(model for model in NETWORKS if model not in PLAIN_NETWORKS)
+WIDTHS = (8, 12, 16, 24, 32)
 TINY = NetSpec(model="unet", encoder="mobilenetv2_050", encoder_weights="none")
 
 
@@ -32,8 +37,12 @@ def tiny_weights(tmp_path_factory):
     return path
 
 
-def make_spec(model):
-    return TINY.model_copy(update={"model": model})
+def make_spec(model, **choices):
+    return TINY.model_copy(update={"model": model, "widths": WIDTHS, **choices})
+
+
+def draw(*shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize("model", NETWORKS)
@@ -48,8 +57,74 @@ def test_every_architecture_reads_any_number_of_bands_at_any_size(model):
         assert upsample(logits, stride=network.stride, size=size).shape[-2:] == size
 
 
-def test_a_unet_never_computes_full_resolution():
-    assert build_network(TINY, ("a", "b", "c"), classes=2).stride == 2
+@pytest.mark.parametrize(
+    ("model", "stride"), [("unet", 2), ("plain_unet", 2), ("fpn", 4), ("one_conv", 1)]
+)
+def test_strides_are_those_that_are_documented(model, stride):
+    assert build_network(make_spec(model), ("a", "b", "c"), classes=2).stride == stride
+
+
+@pytest.mark.parametrize("model", NETWORKS)
+def test_supervised_stages_come_after_the_own_logits_at_their_strides(model):
+    strides = decoder_strides(model, widths=WIDTHS)
+    spec = make_spec(model, supervised_stages=strides)
+    network = build_network(spec, ("a", "b"), classes=3).eval()
+    image = draw(2, 2, 70, 33)
+    with torch.inference_mode():
+        stages = network.forward_all(image)
+        assert torch.equal(stages[0].logits, network(image))
+    assert [stage.stride for stage in stages] == [network.stride, *strides]
+    assert stages[0].size == network.extent(stages[0].logits)
+    for logits, stride in stages:
+        assert list(logits.shape) == [2, 3, -(-70 // stride), -(-33 // stride)]
+    for stage in stages:
+        rows, cols = stage.size
+        assert 0 <= rows - 70 < stage.stride
+        assert 0 <= cols - 33 < stage.stride
+
+
+@pytest.mark.parametrize("model", [m for m in NETWORKS if m != "one_conv"])
+def test_a_stage_is_computed_at_the_stride_that_names_it(model):
+    """Its head sees as many cells as it gives logits: none is stretched or cut."""
+    strides = decoder_strides(model, widths=WIDTHS)
+    network = build_network(make_spec(model, supervised_stages=strides), ("a",), classes=2).eval()
+    seen = {}
+    for stride, head in network.sides.items():
+        head.register_forward_hook(lambda _, inputs, __, s=stride: seen.update({s: inputs[0]}))
+    with torch.inference_mode():
+        network.forward_all(draw(1, 1, 64, 128))
+    assert {int(s): tuple(t.shape[2:]) for s, t in seen.items()} == {
+        s: (64 // s, 128 // s) for s in strides
+    }
+
+
+@pytest.mark.parametrize("model", ["unet", "plain_unet"])
+def test_side_heads_change_neither_the_start_nor_the_logits_of_a_network(model):
+    bare = build_network(make_spec(model), ("a",), classes=3, seed=4)
+    sided = build_network(make_spec(model, supervised_stages=(4, 8)), ("a",), classes=3, seed=4)
+    extra = set(sided.state_dict()) - set(bare.state_dict())
+    assert extra == {f"sides.{s}.{part}" for s in (4, 8) for part in ("weight", "bias")}
+    assert all(torch.equal(t, sided.state_dict()[key]) for key, t in bare.state_dict().items())
+    assert not any(module._forward_hooks for module in sided.modules())
+
+
+def test_supervised_stages_teach_what_lies_before_them():
+    network = build_network(make_spec("unet", supervised_stages=(16,)), ("a",), classes=2).train()
+    network.forward_all(draw(2, 1, 64, 64))[1].logits.square().sum().backward()
+    taught = {name for name, p in network.named_parameters() if p.grad is not None and p.grad.any()}
+    assert any(name.startswith("encoder.") for name in taught)
+    assert any(name.startswith("decoder.blocks.0.") for name in taught)
+    assert not any(name.startswith(("decoder.blocks.1.", "head.")) for name in taught)
+
+
+def test_copies_of_a_network_listen_to_their_own_stages():
+    network = build_network(make_spec("plain_unet", supervised_stages=(4,)), ("a",), classes=2)
+    twin = deepcopy(network).eval()
+    with torch.inference_mode():
+        before = twin.forward_all(draw(1, 1, 32, 32))[1].logits
+        for parameter in network.parameters():
+            parameter.zero_()
+        assert torch.equal(twin.forward_all(draw(1, 1, 32, 32))[1].logits, before)
 
 
 @pytest.mark.parametrize("model", NETWORKS)
@@ -79,7 +154,7 @@ def test_equal_seeds_build_equal_networks_and_leave_the_global_generator_alone()
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
-@pytest.mark.parametrize("model", NETWORKS)
+@pytest.mark.parametrize("model", ENCODED)
 def test_extra_bands_are_neutral_before_training(model, tiny_weights):
     spec = make_spec(model).model_copy(update={"encoder_weights": str(tiny_weights)})
     image = torch.randn(1, 4, 64, 64)

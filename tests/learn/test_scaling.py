@@ -33,6 +33,13 @@ def test_other_types_map_their_quantiles_to_0_and_1(dtype):
     assert np.allclose(apply(scaling, data), [[[0, 1]]], atol=1e-3)
 
 
+def test_without_a_type_8_bit_values_map_their_quantiles_too():
+    values = np.arange(90, 151)
+    scaling = make_scaling(make_radiometry(values), dtype=None, mean=(0.5,), std=(0.25,))
+    low, high = np.quantile(values, (0.02, 0.98))
+    assert np.allclose(apply(scaling, np.array([[[low, high]]])), [[[-2, 2]]])
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 def test_a_band_that_never_varies_becomes_0_even_if_it_varies_later(dtype):
     scaling = make_scaling(make_radiometry(np.full(9, 7)), dtype=dtype, mean=(0.4,), std=(0.2,))

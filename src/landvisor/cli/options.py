@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from landvisor.architectures import NETWORKS, PLAIN_NETWORKS
 from landvisor.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 Values = dict[str, Any]
-MODELS = ("auto", "unet", "fpn", "deeplabv3plus", "segformer", "instant", "bank", "forest")
+MODELS = ("auto", *NETWORKS, "instant", "bank", "forest")
 
 
 def options(*parts: Callable[[F], F]) -> Callable[[F], F]:
@@ -141,12 +142,12 @@ def make_recipe(
 
 def _check_use(values: Values, model: str) -> None:
     """Refuse options that the chosen model would ignore."""
-    from landvisor.recipe import INSTANT_MODELS, NETWORKS
+    from landvisor.recipe import INSTANT_MODELS
 
     if values.get("epochs") is not None and model not in NETWORKS:
         raise click.UsageError(f"--epochs is for networks; name one with --model {NETWORKS[0]}")
     idle = [name for name in ("encoder", "encoder_weights") if values.get(name) is not None]
-    if idle and model in set(INSTANT_MODELS) - {"instant"}:
+    if idle and model in {*INSTANT_MODELS, *PLAIN_NETWORKS} - {"instant"}:
         option = "--" + idle[0].replace("_", "-")
         raise click.UsageError(f"{option} does nothing for --model {model}; leave one of them out")
 

@@ -11,6 +11,7 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
+from landvisor.architectures import PLAIN_NETWORKS
 from landvisor.files import write_json
 from landvisor.geo.legend import Legend
 
@@ -108,7 +109,8 @@ def _projection(grid: GeoBox) -> dict[str, Any]:
 def _model(card: ModelFacts, legend: Legend) -> dict[str, Any]:
     net, side = card.recipe.net, card.recipe.predict.window
     name = "ensemble" if card.kind == "ensemble" else net.model
-    pretrained = net.encoder_weights != "none" and name not in ("bank", "forest", "ensemble")
+    bare = ("bank", "forest", "ensemble", *PLAIN_NETWORKS)
+    pretrained = net.encoder_weights != "none" and name not in bare
     planes = ["batch", "channel", "height", "width"]
     return {
         "mlm:name": f"landvisor-{name}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from landvisor.learn.nets import Network
+from landvisor.learn.nets import Network, Stage
 
 
 def find_device() -> torch.device:
@@ -42,11 +42,27 @@ def run_network(network: Network, image: Tensor, *, bf16: bool) -> Tensor:
         image: float32, on any device.
         bf16: Multiply in bfloat16; what comes after the logits stays in float32.
     """
-    device = next(network.parameters()).device
-    ready = image.to(device).contiguous(memory_format=torch.channels_last)
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
-        logits: Tensor = network(ready)
+    with _precision(network, bf16=bf16):
+        logits: Tensor = network(_bring(image, network))
     return logits
+
+
+def run_stages(network: Network, image: Tensor, *, bf16: bool) -> tuple[Stage, ...]:
+    """Compute logits as `run_network` does and, after them, those of supervised stages."""
+    with _precision(network, bf16=bf16):
+        return network.forward_all(_bring(image, network))
+
+
+def _device(network: Network) -> torch.device:
+    return next(network.parameters()).device
+
+
+def _bring(image: Tensor, network: Network) -> Tensor:
+    return image.to(_device(network)).contiguous(memory_format=torch.channels_last)
+
+
+def _precision(network: Network, *, bf16: bool) -> torch.autocast:
+    return torch.autocast(_device(network).type, dtype=torch.bfloat16, enabled=bf16)
 
 
 def _capabilities() -> dict[str, object]:

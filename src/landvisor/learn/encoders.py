@@ -40,6 +40,7 @@ class Encoder:
         std: What it divides by per band on the 0..1 scale.
         pretrained: Whether its weights come from anywhere.
         notes: What a user should know about the weights, a sentence each.
+        picture_range: Whether 8-bit imagery is taken for pictures from 0 to 255, whatever it holds.
     """
 
     module: nn.Module
@@ -49,6 +50,7 @@ class Encoder:
     std: tuple[float, ...]
     pretrained: bool
     notes: tuple[str, ...] = ()
+    picture_range: bool = True
 
 
 def load_encoder(spec: NetSpec, bands: tuple[str, ...], *, seed: int = 0) -> Encoder:

@@ -2,43 +2,65 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
-import segmentation_models_pytorch as smp
 import torch
 import torch.nn.functional as F
 from segmentation_models_pytorch.base import initialization
 from torch import Tensor, nn
 
-from landvisor.errors import ModelError
-from landvisor.learn.encoders import Encoder, check_encoder, load_encoder
+from landvisor.learn.encoders import Encoder, load_encoder
+from landvisor.learn.parts import Parts, make_parts
+from landvisor.learn.plain_unet import (
+    make_no_encoder,
+    make_one_conv,
+    make_plain_encoder,
+    make_plain_parts,
+)
 from landvisor.recipe import NetSpec
 
-MULTIPLE = 32
-_UNET_CHANNELS = (256, 128, 64, 32, 16)  # smp's own; the last block, at full resolution, is dropped
-_DECODERS = {
-    "unet": smp.Unet,
-    "fpn": smp.FPN,
-    "deeplabv3plus": smp.DeepLabV3Plus,
-    "segformer": smp.Segformer,
-}
+SIDES = "sides"
+"""Where a network keeps the heads that training alone uses."""
+_ENCODERS = {"plain_unet": make_plain_encoder, "one_conv": make_no_encoder}
+_PARTS = {"plain_unet": make_plain_parts, "one_conv": make_one_conv}
+
+
+class Stage(NamedTuple):
+    """Logits of one stage of a network.
+
+    Attributes:
+        logits: `[b, class, ceil(row / stride), ceil(col / stride)]`.
+        stride: Pixels per logit.
+    """
+
+    logits: Tensor
+    stride: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The (rows, cols) in pixels that the logits stand for: `size` of `sample_logits`."""
+        return self.logits.shape[-2] * self.stride, self.logits.shape[-1] * self.stride
 
 
 class Network(nn.Module):
     """An encoder, a decoder and a head whose logits stay at the decoder's own stride.
 
     Args:
-        body: A model of segmentation-models-pytorch.
-        head: From the decoder's channels to classes.
-        stride: Pixels per logit.
+        parts: What it is made of.
+        sides: Heads of single decoder stages by stride, for training only.
     """
 
-    def __init__(self, body: Any, *, head: nn.Module, stride: int) -> None:
+    def __init__(self, parts: Parts, *, sides: dict[int, nn.Module]) -> None:
         super().__init__()
-        self.encoder = body.encoder
-        self.decoder = body.decoder
-        self.head = head
-        self.stride = stride
+        self.encoder = parts.encoder
+        self.decoder = parts.decoder
+        self.head = parts.head
+        self.stride = parts.stride
+        self.multiple = parts.multiple
+        self.sides = nn.ModuleDict({str(stride): head for stride, head in sides.items()})
+        self._names = {stride: parts.stages[stride][0] for stride in sides}
 
     def forward(self, image: Tensor) -> Tensor:
         """Compute logits for images of any size.
@@ -51,13 +73,45 @@ class Network(nn.Module):
             `stride` pixels, so together they may reach a little beyond the image.
         """
         rows, cols = image.shape[-2:]
-        padded = _pad(image, (-rows % MULTIPLE, -cols % MULTIPLE))
-        logits: Tensor = self.head(self.decoder(self.encoder(padded)))
-        return logits[..., : -(-rows // self.stride), : -(-cols // self.stride)]
+        padded = _pad(image, (-rows % self.multiple, -cols % self.multiple))
+        logits = self.head(self.decoder(self.encoder(padded)))
+        return _crop(logits, image, stride=self.stride)
+
+    def forward_all(self, image: Tensor) -> tuple[Stage, ...]:
+        """Compute the logits of `forward` and, after them, those of supervised stages.
+
+        Args:
+            image: `[b, band, row, col]`, normalised.
+
+        Returns:
+            The network's own logits first, then one stage for each of `net.supervised_stages`,
+            finest first; alone where there are none.
+        """
+        with _listen(self.decoder, self._names.values()) as heard:
+            own = Stage(self(image), self.stride)
+        sides = (
+            Stage(_crop(self.sides[str(stride)](heard[name]), image, stride=stride), stride)
+            for stride, name in self._names.items()
+        )
+        return own, *sides
 
     def extent(self, logits: Tensor) -> tuple[int, int]:
         """Return the (rows, cols) in pixels that logits stand for: `size` of `sample_logits`."""
-        return logits.shape[-2] * self.stride, logits.shape[-1] * self.stride
+        return Stage(logits, self.stride).size
+
+
+def start_encoder(spec: NetSpec, bands: tuple[str, ...], *, seed: int = 0) -> Encoder:
+    """Build the encoder that a network of this recipe starts with.
+
+    Args:
+        spec: Names the architecture and the encoder.
+        bands: Names of the bands, in order.
+        seed: Starts the weights that nothing pretrained fills.
+
+    Raises:
+        ModelError: If timm lacks the encoder, or its weights cannot be had or do not fit.
+    """
+    return _ENCODERS.get(spec.model, load_encoder)(spec, bands, seed=seed)
 
 
 def build_network(
@@ -70,6 +124,8 @@ def build_network(
 ) -> Network:
     """Build the network of a recipe, its encoder's weights loaded.
 
+    Logits lie at stride 2 for `unet` and `plain_unet`, at 1 for `one_conv`, at 4 for the others.
+
     Args:
         spec: Names the architecture and the encoder.
         bands: Names of the bands, in order.
@@ -81,18 +137,13 @@ def build_network(
         ModelError: If the encoder does not exist, cannot serve this architecture, or its weights
             cannot be had.
     """
-    weights = encoder or load_encoder(spec, bands, seed=seed)
+    weights = encoder or start_encoder(spec, bands, seed=seed)
     with torch.random.fork_rng(devices=[]):
-        body = _make_body(spec, bands=len(bands), classes=classes)
-        stride, head = 4, body.segmentation_head[0]
-        if spec.model == "unet":
-            body.decoder.blocks = body.decoder.blocks[:-1]
-            stride, head = 2, nn.Conv2d(_UNET_CHANNELS[-2], classes, 3, padding=1)
-        torch.manual_seed(seed)
-        initialization.initialize_decoder(body.decoder)
-        initialization.initialize_head(head)
-    body.encoder.model.load_state_dict(weights.module.state_dict())
-    return Network(body, head=head, stride=stride)
+        parts = _PARTS.get(spec.model, make_parts)(spec, weights, classes=classes, seed=seed)
+        sides = {s: nn.Conv2d(parts.stages[s][1], classes, 1) for s in spec.supervised_stages}
+        for head in sides.values():
+            initialization.initialize_head(head)
+    return Network(parts, sides=dict(sides))
 
 
 def upsample(logits: Tensor, *, stride: int, size: tuple[int, int]) -> Tensor:
@@ -113,23 +164,22 @@ def _pad(image: Tensor, amount: tuple[int, int]) -> Tensor:
     return F.pad(image, (0, amount[1], 0, amount[0]), mode="replicate")
 
 
-def _make_body(spec: NetSpec, *, bands: int, classes: int) -> Any:
-    check_encoder(spec.encoder)
-    if spec.model not in _DECODERS:
-        raise ModelError(f"{spec.model!r} is no network; choose one of {', '.join(_DECODERS)}")
-    options = dict(spec.encoder_args)
-    if spec.model == "unet":
-        options["decoder_channels"] = _UNET_CHANNELS
+def _crop(logits: Tensor, image: Tensor, *, stride: int) -> Tensor:
+    rows, cols = image.shape[-2:]
+    return logits[..., : -(-rows // stride), : -(-cols // stride)]
+
+
+@contextmanager
+def _listen(decoder: nn.Module, names: Iterable[str]) -> Iterator[dict[str, Tensor]]:
+    """Collect what submodules of a decoder return while it runs."""
+    heard: dict[str, Tensor] = {}
+
+    def keep(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+        return lambda _, __, output: heard.update({name: output})
+
+    hooks = [decoder.get_submodule(n).register_forward_hook(keep(n)) for n in names]
     try:
-        return _DECODERS[spec.model](
-            encoder_name=f"tu-{spec.encoder}",
-            encoder_weights=None,
-            in_channels=bands,
-            classes=classes,
-            **options,
-        )
-    except (TypeError, ValueError, RuntimeError, AttributeError, KeyError) as error:
-        raise ModelError(
-            f"encoder {spec.encoder!r} with {spec.encoder_args} cannot serve a {spec.model} "
-            f"({str(error).splitlines()[0]}); choose another encoder or another model"
-        ) from error
+        yield heard
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -24,12 +24,12 @@ from landvisor.learn.chips import (
     group_by_shape,
 )
 from landvisor.learn.device import find_device, uses_bf16
-from landvisor.learn.encoders import Encoder, load_encoder
+from landvisor.learn.encoders import Encoder
 from landvisor.learn.fit import Evaluate, Plan, train_network
 from landvisor.learn.job import Job
 from landvisor.learn.losses import PlaceLoss, make_loss
 from landvisor.learn.model import Model
-from landvisor.learn.nets import Network, build_network
+from landvisor.learn.nets import Network, build_network, start_encoder
 from landvisor.learn.network_predictor import NetworkPredictor, make_predictor
 from landvisor.learn.prior import make_adjustment, note_prior
 from landvisor.learn.scaling import Scaling, make_scaling
@@ -95,17 +95,17 @@ class NetworkLearner:
 
     @cached_property
     def _loaded(self) -> Encoder:
-        return load_encoder(self.job.recipe.net, self._bands)
+        return start_encoder(self.job.recipe.net, self._bands)
 
     def _encoder(self, seed: int) -> Encoder:
         loaded = self._loaded
         if loaded.pretrained:
             return loaded
         bare = self.job.recipe.net.model_copy(update={"encoder_weights": "none"})
-        return replace(load_encoder(bare, self._bands, seed=seed), notes=loaded.notes)
+        return replace(start_encoder(bare, self._bands, seed=seed), notes=loaded.notes)
 
     def _scaling(self, encoder: Encoder) -> Scaling:
-        dtype = str(self.job.scenes[0].dtype)
+        dtype = str(self.job.scenes[0].dtype) if encoder.picture_range else None
         return make_scaling(self.job.radiometry, dtype=dtype, mean=encoder.mean, std=encoder.std)
 
     def _chips(self, train: Places, scaling: Scaling, *, seed: int) -> ChipDataset:

@@ -15,7 +15,7 @@ from landvisor.errors import ModelError
 from landvisor.learn.checkpoint import copy_state
 from landvisor.learn.device import find_device, place_network, run_network, uses_bf16
 from landvisor.learn.losses import sample_logits
-from landvisor.learn.nets import Network, build_network, upsample
+from landvisor.learn.nets import SIDES, Network, build_network, upsample
 from landvisor.learn.scaling import Scaling, scaling_of_card
 
 
@@ -41,10 +41,9 @@ class NetworkPredictor:
             ModelError: If the tensors are not those of the network that the card describes.
         """
         bare = {"encoder_weights": "none", "encoder_mean": None, "encoder_std": None}
-        spec = card.recipe.net.model_copy(update=bare)
+        spec = card.recipe.net.model_copy(update={**bare, "supervised_stages": ()})
         network = build_network(spec, card.bands, classes=len(card.legend.ids))
-        # only training asks how many batches a norm has seen
-        wanted = [key for key in network.state_dict() if not key.endswith("num_batches_tracked")]
+        wanted = [key for key in network.state_dict() if _is_used(key)]
         if set(wanted) != set(tensors):
             odd = sorted(set(wanted) ^ set(tensors))[0]
             raise ModelError(f"the model's tensors do not fit its card ({odd!r}); fit it again")
@@ -90,9 +89,9 @@ class NetworkPredictor:
             return np.asarray(torch.softmax(chosen, dim=1).cpu().numpy())
 
     def tensors(self) -> dict[str, NDArray[Any]]:
-        """Return the network's weights by name."""
+        """Return the network's weights by name, those that predict."""
         state = copy_state(self.network)
-        return {k: t.numpy() for k, t in state.items() if not k.endswith("num_batches_tracked")}
+        return {key: tensor.numpy() for key, tensor in state.items() if _is_used(key)}
 
     def _run(self, data: NDArray[Any], valid: NDArray[np.bool_]) -> Tensor:
         image = torch.from_numpy(self.scaling.apply(data, valid))
@@ -104,3 +103,8 @@ def make_predictor(network: Network, scaling: Scaling, *, precision: str) -> Net
     device = find_device()
     placed = place_network(network, device).eval()
     return NetworkPredictor(placed, scaling, bf16=uses_bf16(precision, device))
+
+
+def _is_used(key: str) -> bool:
+    """Tell weights that predict from side heads and from how many batches a norm has seen."""
+    return not (key.startswith(f"{SIDES}.") or key.endswith("num_batches_tracked"))

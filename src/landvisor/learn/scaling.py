@@ -52,7 +52,7 @@ class Scaling:
 
 
 def make_scaling(
-    radiometry: Radiometry, *, dtype: str, mean: tuple[float, ...], std: tuple[float, ...]
+    radiometry: Radiometry, *, dtype: str | None, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> Scaling:
     """Compose the way to 0..1 with an encoder's own mean and deviation.
 
@@ -61,7 +61,7 @@ def make_scaling(
 
     Args:
         radiometry: Statistics of the training imagery.
-        dtype: Its data type, such as `uint8`.
+        dtype: Its data type, such as `uint8`; None takes quantiles whatever it is.
         mean: What the encoder subtracts per band on the 0..1 scale.
         std: What it divides by per band on the 0..1 scale.
     """
@@ -78,7 +78,7 @@ def scaling_of_card(card: Card) -> Scaling:
     return Scaling(card.input_mean, card.input_std)
 
 
-def _unit_span(quantiles: NDArray[np.float64], *, dtype: str) -> tuple[float, float]:
+def _unit_span(quantiles: NDArray[np.float64], *, dtype: str | None) -> tuple[float, float]:
     first, last = float(quantiles[0]), float(quantiles[-1])
     if not last > first:
         return first, first

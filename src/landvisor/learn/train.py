@@ -11,6 +11,7 @@ import numpy as np
 
 from landvisor.accuracy.assess import Assessment, assess_places
 from landvisor.accuracy.folds import Folds, assign_folds, split_validation
+from landvisor.architectures import NETWORKS
 from landvisor.errors import ModelError
 from landvisor.geo.places import SOURCES, Places
 from landvisor.labels.balance import resolve_area
@@ -23,7 +24,7 @@ from landvisor.learn.job import Job, Learner
 from landvisor.learn.model import Model
 from landvisor.learn.network import NetworkLearner
 from landvisor.learn.prior import check_adjustment
-from landvisor.recipe import INSTANT_MODELS, NETWORKS, NetSpec, Recipe
+from landvisor.recipe import INSTANT_MODELS, NetSpec, Recipe
 
 log = logging.getLogger(__name__)
 
