@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
+from landvisor.learn.tree_votes import count_groups, group_rows
 from landvisor.learn.trees import Trees, fit_trees, flatten_trees
 
 
@@ -71,3 +74,60 @@ def test_a_row_is_predicted_alike_alone_and_among_others(table):
     np.testing.assert_array_equal(trees.predict(features[411:412])[0], together[411])
     np.testing.assert_array_equal(trees.predict(np.asfortranarray(features)), together)
     assert trees.predict(features[:0]).shape == (0, 4)
+
+
+@pytest.mark.parametrize("grower", [ExtraTreesClassifier, RandomForestClassifier])
+def test_classes_equal_those_of_scikit_learn_where_leaves_are_pure(table, grower):
+    features, label, weights = table
+    fitted = grower(n_estimators=24, random_state=0)  # an even number, so there are ties
+    fitted.fit(features[:300], label[:300], sample_weight=weights[:300])
+    expected = fitted.predict_proba(features)
+    best = np.sort(expected, axis=1)
+    assert (best[:, -1] == best[:, -2]).any()
+    ours = flatten_trees(fitted, classes=4).predict(features)
+    np.testing.assert_array_equal(ours.argmax(axis=1), expected.argmax(axis=1))
+
+
+@pytest.fixture(scope="module")
+def many_rows():
+    rng = np.random.default_rng(2)
+    trees = fit_trees(
+        rng.normal(size=(400, 9)).astype(np.float32), rng.integers(0, 4, 400), classes=4, trees=6
+    )
+    smooth = rng.normal(size=(61, 83, 9)).cumsum(axis=0).cumsum(axis=1) / 9
+    return trees, smooth.astype(np.float32)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 5])
+def test_neither_threads_nor_shape_change_a_bit(many_rows, workers):
+    trees, raster = many_rows
+    flat = trees.predict(raster.reshape(-1, 9), workers=1)
+    assert len(flat) > 2 * 64 * count_groups(200)
+    found = trees.predict(raster, workers=workers)
+    assert found.shape == (61, 83, 4)
+    np.testing.assert_array_equal(found.reshape(-1, 4), flat)
+    np.testing.assert_array_equal(trees.predict(raster.reshape(-1, 9), workers=workers), flat)
+
+
+def test_a_block_of_many_features_equals_scikit_learn():
+    rng = np.random.default_rng(3)
+    features = rng.normal(size=(1500, 900)).astype(np.float32)  # three blocks of 8 groups
+    label = rng.integers(0, 3, 1500)
+    fitted = ExtraTreesClassifier(n_estimators=3, random_state=0).fit(features[:200], label[:200])
+    ours = flatten_trees(fitted, classes=3).predict(features, workers=1)
+    np.testing.assert_allclose(ours, fitted.predict_proba(features), atol=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=3).map(tuple))
+def test_each_row_is_in_exactly_one_group(shape):
+    order = group_rows(shape)
+    assert order.shape[1] == 64
+    np.testing.assert_array_equal(np.unique(order), np.arange(np.prod(shape)))
+    assert sum(len(set(group)) for group in order.tolist()) == np.prod(shape)
+
+
+def test_pixels_of_a_square_go_together():
+    rows, cols = np.divmod(group_rows((10, 20)), 20)
+    for axis in (rows, cols):
+        assert (axis.max(axis=1) - axis.min(axis=1) < 8).all()

@@ -24,7 +24,7 @@ class Classifier(Protocol):
     """Something that turns feature rows into class probabilities."""
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return `[n, class]` for rows `[n, feature]`."""
+        """Return `[..., class]` for `[..., feature]`; of a raster, `[row, col, feature]`."""
         ...
 
     def tensors(self) -> dict[str, NDArray[Any]]:
@@ -69,7 +69,7 @@ class Blend:
     mlp: Perceptron
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return `[n, class]` for rows `[n, feature]`."""
+        """Return `[..., class]` for `[..., feature]`; of a raster, `[row, col, feature]`."""
         return (self.trees.predict(features) + self.mlp.predict(features)) / np.float32(2)
 
     def tensors(self) -> dict[str, NDArray[Any]]:

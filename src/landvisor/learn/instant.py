@@ -139,9 +139,9 @@ class InstantPredictor:
 
     def _predict_window(self, data: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
         features = self.reader.describe(data, valid)
-        strips = [self.classifier.predict(rows) for rows in features.strips()]
-        flat = np.concatenate(strips)
-        return np.moveaxis(flat.reshape(*valid.shape, -1), -1, 0)
+        shape = -1, valid.shape[1], features.count  # trees ask neighbours together
+        strips = [self.classifier.predict(rows.reshape(shape)) for rows in features.strips()]
+        return np.moveaxis(np.concatenate(strips), -1, 0)
 
 
 def _sigmas(recipe: Recipe) -> tuple[float, ...]:

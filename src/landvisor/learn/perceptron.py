@@ -45,12 +45,12 @@ class Perceptron:
     out_bias: NDArray[np.float32]
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return `[n, class]`: probabilities of rows `[n, feature]`."""
+        """Return `[..., class]`: probabilities for `[..., feature]`."""
         with torch.inference_mode():
             rows = _standardise(torch.from_numpy(features), *map(_tensor, (self.mean, self.std)))
             hidden = F.linear(rows, *map(_tensor, (self.hidden_weight, self.hidden_bias))).relu_()
             logits = F.linear(hidden, *map(_tensor, (self.out_weight, self.out_bias)))
-            return np.asarray(logits.softmax(dim=1).numpy())
+            return np.asarray(logits.softmax(dim=-1).numpy())
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the arrays by name, as a model file stores them."""

@@ -1,27 +1,25 @@
 """Many decision trees as plain arrays, asked for millions of pixels.
 
 Trees are grown by scikit-learn and flattened: the children of a split are neighbours, and equal
-leaves share one row of probabilities. Blocks of rows go through one tree at a time while it is in
-the processor's cache, all rows of a block a step deeper at once.
+leaves share one row of probabilities. `tree_votes` walks through them.
 """
 
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
+from landvisor.learn.tree_votes import NODE, count_groups, group_rows, vote
+from landvisor.parallel import map_ordered
+
 Kind = Literal["extra", "forest"]
 _KINDS = {"extra": ExtraTreesClassifier, "forest": RandomForestClassifier}
-_BLOCK = 256  # rows: together with a tree they fit a second-level cache; fastest of 64 to 4096
-_NODE = np.dtype([("feature", "u4"), ("threshold", "f4"), ("next", "u4")])
 
 
 @dataclass(frozen=True)
@@ -43,23 +41,29 @@ class Trees:
     roots: NDArray[np.int32]
     leaves: NDArray[np.float32]
 
-    def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return `[n, class]`: the mean of the trees' class probabilities.
+    def predict(
+        self, features: NDArray[np.float32], *, workers: int | None = None
+    ) -> NDArray[np.float32]:
+        """Return `[..., class]`: the mean of the trees' class probabilities.
 
         Args:
-            features: `[n, feature]`, finite. Rows are shared out among threads.
+            features: `[..., feature]`, finite. Of `[row, col, feature]` squares of pixels are
+                asked together, which is faster, since they resemble each other.
+            workers: Threads; None is one per processor. The result does not depend on them.
         """
-        rows = np.ascontiguousarray(features, dtype=np.float32)
-        votes = np.zeros((len(rows), self.leaves.shape[1]), dtype=np.float32)
-        step = -(-len(rows) // (_BLOCK * (os.cpu_count() or 1))) * _BLOCK or _BLOCK
+        shape = features.shape[:-1]
+        rows = np.ascontiguousarray(features, dtype=np.float32).reshape(-1, features.shape[-1])
+        votes = np.empty((len(rows), self.leaves.shape[1]), dtype=np.float32)
+        order, room = group_rows(shape), count_groups(rows.shape[1])
+        threads = workers or os.cpu_count() or 1
+        step = max(room, -(-len(order) // threads))
 
-        def vote(first: int) -> None:
-            part = slice(first, first + step)
-            _vote(rows[part], self._nodes, self._leaf, self.roots, self.leaves, votes[part])
+        def vote_part(first: int) -> None:
+            part = order[first : first + step]
+            vote(rows, part, room, self._nodes, self._starts, self._shares, votes)
 
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
-            list(threads.map(vote, range(0, len(rows), step)))
-        return votes / np.float32(len(self.roots))
+        map_ordered(vote_part, range(0, len(order), step), workers=threads)
+        return votes.reshape(*shape, votes.shape[1])
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the arrays by name, as a model file stores them."""
@@ -73,17 +77,24 @@ class Trees:
 
     @cached_property
     def _nodes(self) -> NDArray[Any]:
-        """Records of a split; a leaf leads to itself, so that rows can wait there."""
         leaf = self.feature < 0
-        nodes = np.empty(len(leaf), dtype=_NODE)
+        nodes = np.empty(len(leaf), dtype=NODE)
         nodes["feature"] = np.where(leaf, 0, self.feature)
         nodes["threshold"] = np.where(leaf, np.inf, self.threshold)
-        nodes["next"] = np.where(leaf, np.arange(len(leaf)), self.child)
+        nodes["next"] = self.child
+        nodes["leaf"] = leaf
         return nodes
 
     @cached_property
-    def _leaf(self) -> NDArray[np.uint32]:
-        return np.where(self.feature < 0, self.child, 0).astype(np.uint32)
+    def _starts(self) -> NDArray[np.int64]:
+        return self.roots.astype(np.int64)
+
+    @cached_property
+    def _shares(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        """Where each leaf's entries begin, and the class and share of each: few are not 0."""
+        leaf, label = np.nonzero(self.leaves)
+        starts = np.searchsorted(leaf, np.arange(len(self.leaves) + 1))
+        return starts, label, self.leaves[leaf, label]
 
 
 def fit_trees(
@@ -182,40 +193,3 @@ def _round_down(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
     nearest = threshold.astype(np.float32)
     below = np.nextafter(nearest, np.float32(-np.inf))
     return np.where(nearest > threshold, below, nearest)
-
-
-@numba.njit(nogil=True, cache=True)
-def _vote(rows, nodes, leaf, roots, leaves, votes):  # type: ignore[no-untyped-def]  # numba's types
-    # Unsigned positions spare numba's test for negative ones, half of the time spent here.
-    count, classes = np.uintp(rows.shape[0]), np.uintp(leaves.shape[1])
-    at = np.empty(_BLOCK, np.uint32)
-    row = np.empty(_BLOCK, np.uint32)
-    end = np.empty(_BLOCK, np.uint32)
-    for first in range(np.uintp(0), count, np.uintp(_BLOCK)):
-        size = min(np.uintp(_BLOCK), np.uintp(count - first))
-        for root in roots:
-            active = size
-            for slot in range(size):
-                at[slot] = root
-                row[slot] = slot
-                end[slot] = root
-            while active > 0:
-                active = _descend(rows[first:], nodes, at, row, end, active)
-            for slot in range(size):
-                found = leaf[end[slot]]
-                for label in range(classes):
-                    votes[first + slot, label] += leaves[found, label]
-
-
-@numba.njit(nogil=True, cache=True, inline="always")
-def _descend(rows, nodes, at, row, end, active):  # type: ignore[no-untyped-def]  # numba's types
-    """Move all active rows one step down and keep those that have not met their leaf."""
-    kept = np.uintp(0)
-    for slot in range(active):
-        node, here = nodes[at[slot]], row[slot]
-        below = node.next + np.uint32(rows[here, node.feature] > node.threshold)
-        end[here] = below
-        at[kept] = below
-        row[kept] = here
-        kept += np.uintp(nodes[below].next != below)
-    return kept
