@@ -171,6 +171,8 @@ class FitSpec(Spec):
     """Course of the rate: up and down by cosines, down only, or constant."""
     clip: Annotated[float, Field(ge=0)] = 1.0
     """Largest gradient norm; 0 does not clip."""
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """Decay of the running average of weights, which validates and is kept; 0 averages none."""
     loss: str = "focal"
     """`focal`, `ce`, `bce`, `bce_dice_focal`, `dice`, `jaccard`, `lovasz`, or `ce + 0.5*dice`."""
     gamma: Annotated[float, Field(ge=0)] = 0.0
@@ -183,6 +185,10 @@ class FitSpec(Spec):
     """Correct shares of places in training: to `labels.area_prior`, or to equal ones."""
     normalise_alpha: bool = True
     """Keep a scalar alpha from changing the balance with other terms: it is divided out."""
+    pairwise: Annotated[float, Field(ge=0)] = 0.0
+    """Factor of a term that makes near pixels of one colour agree, from 0 to some tens."""
+    pairwise_colour: Positive = 0.3
+    """With `pairwise`: colour difference that still counts as alike, in deviations of a band."""
     flips: bool = True
     """Turn and mirror chips by the eight symmetries of the square."""
     scale: tuple[Positive, Positive] = (0.75, 1.33)
@@ -208,6 +214,39 @@ class FitSpec(Spec):
         if share and loss is not None and not takes_smoothing(parse_loss(loss)):
             raise ValueError(f"{loss!r} compares sets, which have none; add ce to it or leave it 0")
         return share
+
+
+class TeacherSpec(Spec):
+    """What pixels without a label teach a network."""
+
+    source: Literal["none", "average", "instant", "both"] = "none"
+    """Who says what they are: the averaged weights, an instant model, or both in turn."""
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    """Factor of this term beside the loss at places, which has a factor of 1."""
+    ramp: Share = 0.25
+    """Share of the training over which the averaged weights gain their full say."""
+    consistency: Literal["pseudo_ce", "soft_ce", "mse"] = "pseudo_ce"
+    """Averaged weights give a class, probabilities, or probabilities compared by squares."""
+    threshold: Share = 0.9
+    """Least probability at which what the averaged weights say is believed."""
+    adaptive: bool = True
+    """Lower the threshold of a class to the mean probability of the pixels that it gets."""
+    balance: bool = True
+    """Weigh classes that are believed at few pixels up, by the root of their share."""
+    cutmix: Share = 0.5
+    """Share of chips that get a rectangle of another chip, with its places."""
+    colour: Share = 0.3
+    """Strength of random colour changes in what the network sees and its average does not."""
+
+    @property
+    def averages(self) -> bool:
+        """Whether the averaged weights teach."""
+        return self.source in ("average", "both")
+
+    @property
+    def instructs(self) -> bool:
+        """Whether an instant model teaches."""
+        return self.source in ("instant", "both")
 
 
 class InstantSpec(Spec):
@@ -258,6 +297,7 @@ class Recipe(Spec):
     grow: GrowSpec = GrowSpec()
     net: NetSpec = NetSpec()
     fit: FitSpec = FitSpec()
+    teacher: TeacherSpec = TeacherSpec()
     instant: InstantSpec = InstantSpec()
     predict: PredictSpec = PredictSpec()
     assess: AssessSpec = AssessSpec()

@@ -128,6 +128,31 @@ def test_no_data_never_leaks_into_valid_pixels(zoom, fill):
     assert 0.5 < kept.mean() < 0.95
 
 
+@pytest.mark.parametrize("shape", [(40, 48), (41, 47)])
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_cells_of_any_size_move_as_the_pixels_they_stand_for(shape, stride):
+    """A map of positions, kept at half the resolution, says where each cell came from."""
+    cells = tuple(-(-length // 2) for length in shape)
+    grid = np.stack(np.indices(cells)).astype(np.float64)
+    position = (grid + 0.5) * (np.array(shape) / cells)[:, None, None] - 0.5
+    geometry = Geometry(mirror=True, turns=3, zoom=1.25, offset=(5, 8))
+    moved, valid = apply_geometry(
+        position,
+        np.ones(cells, bool),
+        geometry=geometry,
+        out_size=(32, 32),
+        shape=shape,
+        stride=stride,
+    )
+    assert moved.shape == (2, 32 // stride, 32 // stride)
+    assert valid.all()
+    centres = (np.indices(valid.shape).reshape(2, -1).T + 0.5) * stride - 0.5
+    expected = geometry.backward(centres, shape)
+    inside = ((expected > 1) & (expected < np.array(shape) - 2)).all(axis=1)
+    assert inside.mean() > 0.9
+    np.testing.assert_allclose(moved.reshape(2, -1).T[inside], expected[inside], atol=1e-4)
+
+
 def test_colour_changes_stay_within_their_strength():
     data = make_image((30, 30), bands=4)
     std = np.array([1, 2, 3, 4], np.float32)

@@ -309,15 +309,10 @@ def test_a_checkpoint_holds_tensors_and_built_ins_only(tmp_path):
 
 
 def test_a_pretrained_encoder_learns_slower_and_norms_do_not_decay(tmp_path):
-    module = fit._Module(
-        build_network(
-            NetSpec(model="unet", encoder="mobilenetv2_050", encoder_weights="none"),
-            ("a",),
-            classes=2,
-        ),
-        loss=None,
-        plan=fit.Plan(FitSpec(lr=0.01), 0, 0.3, bf16=False, journal=Journal(tmp_path, "a")),
-    )
+    spec = NetSpec(model="unet", encoder="mobilenetv2_050", encoder_weights="none")
+    plan = fit.Plan(FitSpec(lr=0.01), 0, 0.3, bf16=False, journal=Journal(tmp_path, "a"))
+    keeper = fit._Keeper([], Progress(), plan=plan, evaluate=None)
+    module = fit._Module(build_network(spec, ("a",), classes=2), None, keeper=keeper)
     groups = module.configure_optimizers().param_groups
     assert sorted((g["peak"], g["weight_decay"]) for g in groups) == [
         (0.003, 0.0),
@@ -325,6 +320,62 @@ def test_a_pretrained_encoder_learns_slower_and_norms_do_not_decay(tmp_path):
         (0.01, 0.0),
         (0.01, 0.01),
     ]
+
+
+TEACHER = {"teacher.source": "both", "teacher.threshold": 0.4, "teacher.ramp": 0.5}
+
+
+def make_taught(folder, scenes, *, more=(), **fit):
+    job = make_job(folder, scenes, **fit)
+    recipe = job.recipe.with_values({**TEACHER, "instant.trees": 5, **dict(more)})
+    return NetworkLearner(type(job)(**{**vars(job), "recipe": recipe}))
+
+
+def test_a_taught_run_that_was_interrupted_goes_on_exactly(tmp_path, monkeypatch):
+    scenes, truth = make_world(count=2)
+    places, val = draw_places(truth, 40), draw_places(truth, 20, seed=3)
+    whole = make_taught(tmp_path / "whole", scenes, epochs=3).fit(places, val, seed=0)
+    score, answers = network.score, iter([True, False])
+
+    def interrupt(*args, **options):
+        if not next(answers):
+            raise KeyboardInterrupt
+        return score(*args, **options)
+
+    learner = make_taught(tmp_path / "parts", scenes, epochs=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(network, "score", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            learner.fit(places, val, seed=0)
+    assert len(read_metrics(tmp_path / "parts")) == 1
+    again = make_taught(tmp_path / "parts", scenes, epochs=3).fit(places, val, seed=0)
+    assert same_weights(again, whole)
+    told = read_metrics(tmp_path / "parts")[-1]
+    assert told["loss_teacher"] > 0
+    assert 0 < told["believed"] <= 1
+    json.dumps(again.card.model_dump(mode="json"), allow_nan=False)
+
+
+def test_teachers_change_the_run_and_a_weight_of_nothing_does_not(tmp_path):
+    scenes, truth = make_world(count=2)
+    places = draw_places(truth, 40)
+    plain = NetworkLearner(make_job(tmp_path / "plain", scenes)).fit(places, None, seed=0)
+    taught = make_taught(tmp_path / "taught", scenes).fit(places, None, seed=0)
+    none = make_taught(tmp_path / "none", scenes, more={"teacher.weight": 0}.items())
+    assert not same_weights(plain, taught)
+    assert same_weights(plain, none.fit(places, None, seed=0))
+
+
+def test_the_kept_weights_are_the_averaged_ones(tmp_path):
+    scenes, truth = make_world(count=2)
+    places = draw_places(truth, 40)
+    models = [
+        NetworkLearner(make_job(tmp_path / str(decay), scenes, average=decay)).fit(
+            places, None, seed=0
+        )
+        for decay in (0.0, 0.99)
+    ]
+    assert not same_weights(*models)
 
 
 CHILD = """

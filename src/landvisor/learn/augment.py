@@ -22,11 +22,15 @@ class Chip:
         image: float32 `[band, row, col]`, normalised.
         valid: bool `[row, col]`; False is no data, which is neither labelled nor unlabelled.
         targets: Labelled places in pixels of the chip.
+        plain: The image as a teacher sees it, before its colours were changed; or None.
+        guide: float32 `[class, cell, cell]`: what an instant model says, 0 without data; or None.
     """
 
     image: NDArray[np.float32]
     valid: NDArray[np.bool_]
     targets: Targets
+    plain: NDArray[np.float32] | None = None
+    guide: NDArray[np.float32] | None = None
 
 
 class Batch(NamedTuple):
@@ -39,6 +43,8 @@ class Batch(NamedTuple):
         batch: int64 `[n]`: the chip of each place.
         label: int64 `[n]`.
         weight: float32 `[n]`.
+        plain: As `image`, for a teacher; or None.
+        guide: float32 `[b, class, cell, cell]`; or None.
     """
 
     image: Tensor
@@ -47,6 +53,8 @@ class Batch(NamedTuple):
     batch: Tensor
     label: Tensor
     weight: Tensor
+    plain: Tensor | None = None
+    guide: Tensor | None = None
 
 
 def make_generator(seed: int, *, epoch: int, sample: int) -> np.random.Generator:
@@ -90,7 +98,13 @@ def draw_geometry(
 
 
 def apply_geometry(
-    image: NDArray[Any], valid: NDArray[np.bool_], *, geometry: Geometry, out_size: Shape
+    image: NDArray[Any],
+    valid: NDArray[np.bool_],
+    *,
+    geometry: Geometry,
+    out_size: Shape,
+    shape: Shape | None = None,
+    stride: int = 1,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Turn, zoom and crop an image by the very affine that moves its places.
 
@@ -101,17 +115,23 @@ def apply_geometry(
         image: `[band, row, col]`.
         valid: `[row, col]`.
         geometry: What `move_targets` is given too.
-        out_size: `(rows, cols)` of the result.
+        out_size: `(rows, cols)` of the chip in pixels.
+        shape: `(rows, cols)` in pixels of the source that `image` covers in cells of any size;
+            None where its cells are pixels.
+        stride: Pixels a cell of the result has along each side.
 
     Returns:
-        float32 `[band, *out_size]` and its validity; invalid pixels, those from beyond the
+        float32 `[band, *out_size / stride]` and its validity; invalid pixels, those from beyond the
         source among them, are 0.
     """
     known = np.where(valid, image, 0).astype(np.float32)
     planes = np.concatenate([known, valid[None].astype(np.float32)])
     planes = _turn(planes, geometry)
-    for axis in (1, 2):
-        planes = _resample(planes, geometry, axis=axis, count=out_size[axis - 1])
+    lengths = geometry.turned(shape or valid.shape)
+    for axis, (length, wanted) in enumerate(zip(lengths, out_size, strict=True), start=1):
+        planes = _resample(
+            planes, geometry, axis=axis, length=length, count=wanted // stride, stride=stride
+        )
     share = planes[-1]
     inside = share >= 0.5
     return np.where(inside, planes[:-1] / np.where(inside, share, 1), 0), inside
@@ -145,12 +165,19 @@ def collate(chips: list[Chip]) -> Batch:
     coords = np.concatenate([part.coords for part in targets]).astype(np.float32)
     return Batch(
         image=torch.from_numpy(np.stack([chip.image for chip in chips])),
+        plain=_stack([chip.plain for chip in chips]),
+        guide=_stack([chip.guide for chip in chips]),
         valid=torch.from_numpy(np.stack([chip.valid for chip in chips])),
         coords=torch.from_numpy(coords),
         batch=torch.repeat_interleave(torch.arange(len(chips)), count),
         label=torch.from_numpy(np.concatenate([part.label for part in targets])),
         weight=torch.from_numpy(np.concatenate([part.weight for part in targets])),
     )
+
+
+def _stack(parts: list[NDArray[np.float32] | None]) -> Tensor | None:
+    known = [part for part in parts if part is not None]
+    return torch.from_numpy(np.stack(known)) if known else None
 
 
 def _draw_offset(generator: np.random.Generator, room: int) -> int:
@@ -163,11 +190,18 @@ def _turn(planes: NDArray[np.float32], geometry: Geometry) -> NDArray[np.float32
 
 
 def _resample(
-    planes: NDArray[np.float32], geometry: Geometry, *, axis: int, count: int
+    planes: NDArray[np.float32],
+    geometry: Geometry,
+    *,
+    axis: int,
+    length: int,
+    count: int,
+    stride: int = 1,
 ) -> NDArray[np.float32]:
     """Zoom and crop along one axis: a zoom has no cross terms, so the axes part."""
     pixels = planes.shape[axis]
-    place = (np.arange(count) + geometry.offset[axis - 1] + 0.5) / geometry.zoom - 0.5
+    place = (np.arange(count) + 0.5) * stride + geometry.offset[axis - 1]
+    place = place / geometry.zoom * (pixels / length) - 0.5
     inner = np.clip(place, 0, pixels - 1)
     first = np.floor(inner).astype(np.int64)
     inside = (place >= -0.5) & (place < pixels - 0.5)

@@ -30,6 +30,7 @@ class Progress:
         epochs: Epochs that are done.
         network: Weights after the last of them.
         optimizer: The optimiser's state then.
+        objective: What the loss remembers then: averaged weights, whom it trusts.
         best: Weights of the best epoch; of the last where nothing is validated.
         best_epoch: Counted from 1; 0 before any.
         scores: Of the best epoch, by name; empty where nothing is validated.
@@ -43,6 +44,7 @@ class Progress:
     epochs: int = 0
     network: State = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
+    objective: State = field(default_factory=dict)
     best: State = field(default_factory=dict)
     best_epoch: int = 0
     scores: dict[str, float] = field(default_factory=dict)

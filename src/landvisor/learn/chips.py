@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -113,6 +113,21 @@ def group_by_shape(
 
 
 @dataclass(frozen=True)
+class Lesson:
+    """What chips carry for a teacher's sake.
+
+    Attributes:
+        colour: Strength of colour changes that the teacher does not see; None shows it nothing.
+        guide: Probabilities `[class, cell, cell]` of each region, 0 without data; None has none.
+        stride: Pixels a side of a cell, as chips carry the guide.
+    """
+
+    colour: float | None = None
+    guide: Mapping[Region, NDArray[np.float16]] | None = None
+    stride: int = 1
+
+
+@dataclass(frozen=True)
 class Material:
     """What chips are cut from: regions and all places on each of them.
 
@@ -163,6 +178,7 @@ class ChipDataset(Dataset[Chip]):
         spec: How chips are varied.
         deviation: `[band]`: standard deviation of the standardised imagery.
         seed: Of the run.
+        lesson: What else chips carry.
     """
 
     def __init__(
@@ -174,6 +190,7 @@ class ChipDataset(Dataset[Chip]):
         spec: FitSpec,
         deviation: NDArray[np.float32],
         seed: int,
+        lesson: Lesson | None = None,
     ) -> None:
         self.material = material
         self.cache = cache
@@ -181,6 +198,7 @@ class ChipDataset(Dataset[Chip]):
         self.spec = spec
         self.deviation = deviation
         self.seed = seed
+        self.lesson = lesson or Lesson()
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -189,20 +207,38 @@ class ChipDataset(Dataset[Chip]):
     def __getitem__(self, index: int) -> Chip:
         generator = make_generator(self.seed, epoch=self.epoch, sample=index)
         chosen = self._choose(index)
-        pixels = self.cache.read(self.material.regions[chosen])
-        targets = self.material.targets[chosen]
-        geometry = self._draw(generator, targets, shape=pixels.valid.shape)
-        side = (self.material.side, self.material.side)
+        region, targets = self.material.regions[chosen], self.material.targets[chosen]
+        pixels = self.cache.read(region)
+        shape, side = pixels.valid.shape, (self.material.side, self.material.side)
+        geometry = self._draw(generator, targets, shape=shape)
         image, valid = apply_geometry(pixels.data, pixels.valid, geometry=geometry, out_size=side)
-        image = jitter_colour(
-            self.scaling.apply(image, valid),
-            generator,
-            strength=self.spec.colour,
-            std=self.deviation,
+        plain = self.scaling.apply(image, valid)
+        strength = max(self.spec.colour, self.lesson.colour or 0)
+        varied = jitter_colour(plain, generator, strength=strength, std=self.deviation)
+        np.copyto(varied, 0, where=~valid)
+        return Chip(
+            varied,
+            valid,
+            move_targets(targets, geometry, shape=shape, out_size=side),
+            plain=None if self.lesson.colour is None else plain,
+            guide=self._guide(region, geometry, shape=shape),
         )
-        np.copyto(image, 0, where=~valid)
-        shape = pixels.valid.shape
-        return Chip(image, valid, move_targets(targets, geometry, shape=shape, out_size=side))
+
+    def _guide(
+        self, region: Region, geometry: Geometry, *, shape: Shape
+    ) -> NDArray[np.float32] | None:
+        if self.lesson.guide is None:
+            return None
+        found = self.lesson.guide[region]
+        moved, _ = apply_geometry(
+            found,
+            np.asarray(found.any(axis=0)),
+            geometry=geometry,
+            out_size=(self.material.side, self.material.side),
+            shape=shape,
+            stride=self.lesson.stride,
+        )
+        return moved
 
     def _choose(self, index: int) -> int:
         """Go through all regions in an order of its own before any comes again."""

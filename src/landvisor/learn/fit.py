@@ -28,9 +28,9 @@ from torch.utils.data import DataLoader
 from landvisor.learn.augment import Batch, collate
 from landvisor.learn.checkpoint import Journal, Progress, copy_state
 from landvisor.learn.chips import ChipDataset
-from landvisor.learn.device import find_device, place_network, run_network
-from landvisor.learn.losses import PlaceLoss, sample_logits
+from landvisor.learn.device import find_device, place_network
 from landvisor.learn.nets import Network
+from landvisor.learn.objective import Objective
 from landvisor.recipe import FitSpec
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ CRITERION = "mean_iou"
 _SMOOTH = 5
 
 Evaluate = Callable[[Network], dict[str, float]]
+MakeObjective = Callable[[Network], Objective]
 
 # Smith & Topin 2018, arXiv:1708.07120, with the cosine flanks and the divisors of fastai
 _WARM_UP, _START, _END = 0.25, 1 / 25, 1e-4
@@ -68,14 +69,19 @@ class Plan:
 
 
 def train_network(
-    network: Network, chips: ChipDataset, *, loss: PlaceLoss, evaluate: Evaluate | None, plan: Plan
+    network: Network,
+    chips: ChipDataset,
+    *,
+    objective: MakeObjective,
+    evaluate: Evaluate | None,
+    plan: Plan,
 ) -> Progress:
     """Train a network, or go on with it where a checkpoint of the same run exists.
 
     Args:
         network: Changed in place; afterwards it holds the weights of the best epoch.
         chips: Where batches come from.
-        loss: Over places.
+        objective: Makes what is lowered, for the network on its device.
         evaluate: Scores the network after each epoch; the one that ends the five best by mean
             `CRITERION` is kept. None keeps the last.
         plan: All else.
@@ -86,10 +92,11 @@ def train_network(
         place_network(network, find_device())
         if progress.epochs:
             network.load_state_dict(progress.network)
-        _run(
-            _Module(network, loss, plan=plan),
-            _Keeper(chips, progress, plan=plan, evaluate=evaluate),
-        )
+        lowered = objective(network)
+        if progress.epochs:
+            lowered.restore(progress.objective)
+        keeper = _Keeper(chips, progress, plan=plan, evaluate=evaluate)
+        _run(_Module(network, lowered, keeper=keeper), keeper)
     network.load_state_dict(progress.best)
     return progress
 
@@ -112,17 +119,21 @@ def _descend(share: float, *, high: float, low: float) -> float:
 class _Module(lightning.LightningModule):  # type: ignore[misc]  # lightning is not typed for us
     """One training step, and the optimiser."""
 
-    def __init__(self, network: Network, loss: PlaceLoss, *, plan: Plan) -> None:
+    def __init__(self, network: Network, objective: Objective, *, keeper: _Keeper) -> None:
         super().__init__()
         self.network = network
-        self.loss = loss
-        self.plan = plan
+        self.objective = objective
+        self.keeper = keeper
+        self.plan = keeper.plan
 
-    def training_step(self, batch: Batch, _: int) -> Tensor:
-        logits = run_network(self.network, batch.image, bf16=self.plan.bf16)
-        size = self.network.extent(logits)
-        chosen = sample_logits(logits, batch.coords, batch.batch, size=size)
-        return self.loss(chosen, batch.label, batch.weight)
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        return self.objective(
+            self.network,
+            batch,
+            epoch=self.keeper.progress.epochs,
+            step=index,
+            share=self.keeper.share(index),
+        )
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         spec = self.plan.spec
@@ -161,6 +172,10 @@ class _Keeper(lightning.Callback):  # type: ignore[misc]  # lightning is not typ
         self.bar = Bar(console=Console(stderr=True), disable=not plan.progress, transient=True)
         self.task = self.bar.add_task("fit", total=plan.spec.epochs, completed=progress.epochs)
 
+    def share(self, index: int) -> float:
+        """Return the share of all steps that lies behind step `index` of this epoch."""
+        return (self.progress.epochs * self.steps + index) / (self.plan.spec.epochs * self.steps)
+
     def on_train_start(self, trainer: Any, _: _Module) -> None:
         if self.progress.optimizer:
             trainer.optimizers[0].load_state_dict(self.progress.optimizer)
@@ -171,8 +186,7 @@ class _Keeper(lightning.Callback):  # type: ignore[misc]  # lightning is not typ
         self.started = time.monotonic()
 
     def on_train_batch_start(self, trainer: Any, _: _Module, __: Batch, index: int) -> None:
-        plan, epoch = self.plan, self.progress.epochs
-        share = (epoch * self.steps + index) / (plan.spec.epochs * self.steps)
+        plan, epoch, share = self.plan, self.progress.epochs, self.share(index)
         for group in trainer.optimizers[0].param_groups:
             group["lr"] = group["peak"] * rate_at(share, plan.spec.schedule)
         # dropout draws from the global generator, which only a seed per step makes repeatable
@@ -180,14 +194,16 @@ class _Keeper(lightning.Callback):  # type: ignore[misc]  # lightning is not typ
         torch.manual_seed(int(state[0]))
 
     def on_train_batch_end(
-        self, _: Any, __: _Module, outputs: dict[str, Tensor], *___: Any
+        self, _: Any, module: _Module, outputs: dict[str, Tensor], *__: Any
     ) -> None:
+        module.objective.follow(module.network)
         self.losses.append(outputs["loss"].detach())
         self.bar.advance(self.task, 1 / self.steps)
 
     def on_train_epoch_end(self, trainer: Any, module: _Module) -> None:
-        scores = _evaluate(module.network, self.evaluate)
-        self._record(module.network, scores, optimizer=trainer.optimizers[0])
+        judged = module.objective.judged(module.network)
+        scores = _evaluate(judged, self.evaluate)
+        self._record(module, judged, scores, optimizer=trainer.optimizers[0])
         trainer.should_stop = self.progress.done
         loss = float(torch.stack(self.losses).mean())
         for name, value in {"loss": loss, **scores}.items():
@@ -198,29 +214,36 @@ class _Keeper(lightning.Callback):  # type: ignore[misc]  # lightning is not typ
             "lr": max(group["lr"] for group in trainer.optimizers[0].param_groups),
             "seconds": time.monotonic() - self.started,
             **scores,
+            **module.objective.report(),
         }
         self.plan.journal.write_metrics(record)
         self.plan.journal.save(self.progress)
         log.debug("%s", record)
 
     def _record(
-        self, network: Network, scores: dict[str, float], *, optimizer: torch.optim.Optimizer
+        self,
+        module: _Module,
+        judged: Network,
+        scores: dict[str, float],
+        *,
+        optimizer: torch.optim.Optimizer,
     ) -> None:
         progress, spec = self.progress, self.plan.spec
         progress.epochs += 1
         progress.seconds += time.monotonic() - self.started
-        progress.network = copy_state(network)
+        progress.network = copy_state(module.network)
+        progress.objective = module.objective.state()
         progress.optimizer = optimizer.state_dict()
         if scores:
             progress.recent = [*progress.recent, scores[CRITERION]][-_SMOOTH:]
         level = statistics.fmean(progress.recent) if scores else math.inf
         if not scores or level > progress.peak:
-            progress.best, progress.best_epoch = progress.network, progress.epochs
+            progress.best, progress.best_epoch = copy_state(judged), progress.epochs
             progress.scores, progress.peak = scores, level
         waited = progress.epochs - progress.best_epoch
         progress.done = progress.epochs >= spec.epochs or 0 < spec.patience <= waited
         if progress.done:  # a finished run is only ever read for its best weights
-            progress.network, progress.optimizer = {}, {}
+            progress.network, progress.optimizer, progress.objective = {}, {}, {}
 
 
 def _run(module: _Module, keeper: _Keeper) -> None:
@@ -252,11 +275,12 @@ def _run(module: _Module, keeper: _Keeper) -> None:
 def _evaluate(network: Network, evaluate: Evaluate | None) -> dict[str, float]:
     if evaluate is None:
         return {}
+    learning = network.training
     network.eval()
     try:
         return evaluate(network)
     finally:
-        network.train()
+        network.train(learning)
 
 
 @contextmanager

@@ -79,6 +79,10 @@ class InstantLearner:
         assert isinstance(model.predictor, InstantPredictor), "a model of this learner"
         return model.adjust(model.predictor.classifier.predict(self._table.rows(places)), axis=1)
 
+    def prepare(self, places: Places) -> None:
+        """Compute the features of places that several fits will need, in one pass."""
+        self._table.rows(places)
+
     def _rows(self, places: Places) -> LabelledRows:
         label = self._job.legend.to_index(places.label)
         if not len(label) or (label < 0).any():

@@ -18,6 +18,8 @@ from landvisor.labels.balance import class_weights
 from landvisor.learn.checkpoint import Journal, Progress, digest_run
 from landvisor.learn.chips import (
     ChipDataset,
+    Lesson,
+    Region,
     RegionCache,
     find_regions,
     gather_material,
@@ -25,12 +27,15 @@ from landvisor.learn.chips import (
 )
 from landvisor.learn.device import find_device, uses_bf16
 from landvisor.learn.encoders import Encoder
-from landvisor.learn.fit import Evaluate, Plan, train_network
+from landvisor.learn.fit import Evaluate, MakeObjective, Plan, train_network
+from landvisor.learn.guide import instant_job, make_guide
+from landvisor.learn.instant import InstantLearner
 from landvisor.learn.job import Job
 from landvisor.learn.losses import PlaceLoss, make_loss
 from landvisor.learn.model import Model
 from landvisor.learn.nets import Network, build_network, start_encoder
 from landvisor.learn.network_predictor import NetworkPredictor, make_predictor
+from landvisor.learn.objective import Objective
 from landvisor.learn.prior import make_adjustment, note_prior
 from landvisor.learn.scaling import Scaling, make_scaling
 
@@ -60,14 +65,14 @@ class NetworkLearner:
         net = self.job.recipe.net
         network = build_network(net, self._bands, classes=len(ids), encoder=encoder, seed=seed)
         scaling = self._scaling(encoder)
-        chips = self._chips(train, scaling, seed=seed)
+        chips = self._chips(train, scaling, stride=network.stride, seed=seed)
         plan = self._plan(
             network, encoder, chips, places=[train] if checked is None else [train, checked]
         )
         progress = train_network(
             network,
             chips,
-            loss=self._loss(train),
+            objective=self._objective(train, chips, seed=seed),
             evaluate=None if checked is None else self._evaluation(checked, scaling),
             plan=plan,
         )
@@ -108,7 +113,7 @@ class NetworkLearner:
         dtype = str(self.job.scenes[0].dtype) if encoder.picture_range else None
         return make_scaling(self.job.radiometry, dtype=dtype, mean=encoder.mean, std=encoder.std)
 
-    def _chips(self, train: Places, scaling: Scaling, *, seed: int) -> ChipDataset:
+    def _chips(self, train: Places, scaling: Scaling, *, stride: int, seed: int) -> ChipDataset:
         spec = self.job.recipe.fit
         material = gather_material(train, self._shapes, legend=self.job.legend, chip=spec.chip)
         if not material.regions:
@@ -124,6 +129,37 @@ class NetworkLearner:
             spec=spec,
             deviation=deviation.astype(np.float32),
             seed=seed,
+            lesson=self._lesson(train, material.regions, stride=stride, seed=seed),
+        )
+
+    def _lesson(
+        self, train: Places, regions: tuple[Region, ...], *, stride: int, seed: int
+    ) -> Lesson:
+        spec = self.job.recipe.teacher
+        guide = None
+        if spec.instructs and spec.weight > 0:
+            folder = self.job.folder / "guide"
+            guide = make_guide(
+                self._instant, train, regions, cache=self._cache, folder=folder, seed=seed
+            )
+        colour = spec.colour if spec.averages and spec.weight > 0 else None
+        return Lesson(colour, guide, stride)
+
+    @cached_property
+    def _instant(self) -> InstantLearner:
+        return InstantLearner(instant_job(self.job))
+
+    def _objective(self, train: Places, chips: ChipDataset, *, seed: int) -> MakeObjective:
+        recipe, loss = self.job.recipe, self._loss(train)
+        return lambda network: Objective(
+            network,
+            loss,
+            fit=recipe.fit,
+            teacher=recipe.teacher,
+            classes=len(self.job.legend.ids),
+            deviation=float(chips.deviation.mean()),
+            seed=seed,
+            bf16=uses_bf16(recipe.fit.precision, find_device()),
         )
 
     def _loss(self, train: Places) -> PlaceLoss:
