@@ -141,7 +141,7 @@ def semi_supervised_loss(
     valid: Tensor | None = None,
     size: tuple[int, int] | None = None,
 ) -> Tensor:
-    """Return the loss at places plus that of all other pixels, for a training loop of your own.
+    """Return the loss at places plus that of all other pixels, for any training loop.
 
     Both logits must show the same ground: give teacher and student images of one geometry.
 

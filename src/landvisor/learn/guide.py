@@ -54,7 +54,7 @@ def make_guide(
     folder: Path,
     seed: int,
 ) -> Guide:
-    """Let instant models say what the pixels of regions are, none of them next to its own places.
+    """Ask instant models what regions show, none of them next to its own places.
 
     Trees know the places that they learned from by heart, and the pixels around them. So five
     models learn from four fifths of the places each, a feature's places staying together, and a

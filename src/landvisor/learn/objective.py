@@ -206,7 +206,7 @@ class Objective:
 
 
 def ramp(share: float, length: float) -> float:
-    """Return the say of a teacher that is still learning: exp(-5 (1 - t)²), t = share / length.
+    """Return exp(-5 (1 - t)²), t = share / length: the say of a teacher that learns.
 
     References:
         Laine & Aila 2017, arXiv:1610.02242, section 2.1.
