@@ -62,3 +62,13 @@ def check_plain(value: Any, *, model: str, default: Any) -> None:
     """
     if model != "plain_unet" and value != default:
         raise ValueError(f"{model} has no such part; leave it out, or choose a plain_unet")
+
+
+def check_partner(partner: str, *, model: str) -> None:
+    """Refuse an instant model beside what is no network.
+
+    Raises:
+        ValueError: If a partner is asked for and the model is no network.
+    """
+    if partner != "none" and model not in NETWORKS:
+        raise ValueError(f"{model} is no network; leave it out, or choose a unet")

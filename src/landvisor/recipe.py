@@ -17,7 +17,7 @@ from pydantic import (
     field_validator,
 )
 
-from landvisor.architectures import check_plain, check_pretraining, check_stages
+from landvisor.architectures import check_partner, check_plain, check_pretraining, check_stages
 from landvisor.errors import RecipeError
 from landvisor.loss_sum import parse_loss, say_loss, takes_smoothing
 
@@ -122,6 +122,8 @@ class NetSpec(Spec):
     """Input mean per pretrained band on the 0..1 scale; None takes the weights' own."""
     encoder_std: tuple[float, ...] | None = None
     """Input deviation per pretrained band on the 0..1 scale; None takes the weights' own."""
+    partner: Literal["none", "instant"] = "none"
+    """An instant model that is averaged with the network, each as validation weighs it."""
     widths: Widths = (32, 64, 128, 256, 512)
     """Channels of a `plain_unet` at strides 1, 2, 4 and so on, the bottleneck last."""
     norm: Literal["batch", "group"] = "batch"
@@ -138,6 +140,12 @@ class NetSpec(Spec):
     def _check_pretraining(cls, value: Any, info: ValidationInfo) -> Any:
         check_pretraining(value, model=info.data.get("model", "auto"))
         return value
+
+    @field_validator("partner")
+    @classmethod
+    def _check_partner(cls, partner: str, info: ValidationInfo) -> str:
+        check_partner(partner, model=info.data.get("model", "unet"))
+        return partner
 
     @field_validator("widths", "norm", "dropout", "gated")
     @classmethod

@@ -86,6 +86,11 @@ class NetworkLearner:
         assert isinstance(model.predictor, NetworkPredictor), "a model of this learner"
         return model.adjust(self._predict(model.predictor, places), axis=1)
 
+    @cached_property
+    def instant(self) -> InstantLearner:
+        """The instant model of the same job, which may teach the network."""
+        return InstantLearner(instant_job(self.job))
+
     @property
     def _bands(self) -> tuple[str, ...]:
         return self.job.scenes[0].bands
@@ -140,14 +145,10 @@ class NetworkLearner:
         if spec.instructs and spec.weight > 0:
             folder = self.job.folder / "guide"
             guide = make_guide(
-                self._instant, train, regions, cache=self._cache, folder=folder, seed=seed
+                self.instant, train, regions, cache=self._cache, folder=folder, seed=seed
             )
         colour = spec.colour if spec.averages and spec.weight > 0 else None
         return Lesson(colour, guide, stride)
-
-    @cached_property
-    def _instant(self) -> InstantLearner:
-        return InstantLearner(instant_job(self.job))
 
     def _objective(self, train: Places, chips: ChipDataset, *, seed: int) -> MakeObjective:
         recipe, loss = self.job.recipe, self._loss(train)

@@ -23,6 +23,7 @@ from landvisor.learn.instant import InstantLearner
 from landvisor.learn.job import Job, Learner
 from landvisor.learn.model import Model
 from landvisor.learn.network import NetworkLearner
+from landvisor.learn.pair import PairLearner
 from landvisor.learn.prior import check_adjustment
 from landvisor.recipe import INSTANT_MODELS, NetSpec, Recipe
 
@@ -74,6 +75,8 @@ def make_learner(job: Job) -> Learner:
     check_adjustment(job.recipe)
     if job.recipe.labels.area_prior:
         resolve_area(job.recipe.labels.area_prior, job.legend)  # before anything is computed
+    if job.recipe.net.partner == "instant":
+        return PairLearner(job)
     return LEARNERS[job.recipe.net.model](job)
 
 
