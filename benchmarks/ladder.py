@@ -1,0 +1,283 @@
+"""What each part of learning from points adds, from a pixel forest to dense masks.
+
+    python benchmarks/ladder.py --data ../shared/data --weights ../shared/weights --only dunes
+
+A rung is a recipe, and how its model predicts. Points are drawn once per seed from the masks of
+train and val, so many per class and image, and carried to the size of the run (see `tiles.py`).
+Training sees the train split and chooses its epoch and weights on points of val drawn alike, never on
+masks; `dense` learns from masks and chooses on masks. Rungs are compared on the masks of val;
+`--split test` reports those that were chosen. Models are kept by the hash of what they follow
+from, and scores by the hash of the models: what is finished is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import logging
+import shutil
+import statistics
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from landvisor import workflow
+from landvisor.geo.collection import Collection, open_collection
+from landvisor.geo.importing import Splitting, import_collection
+from landvisor.geo.rasters import Reading
+from landvisor.learn.ensemble import list_members
+from landvisor.learn.model import Model
+from landvisor.learn.model_file import load_model, save_model
+from landvisor.options import Options
+from landvisor.recipe import Recipe
+from tiles import ENCODER, READING, draw_points, resize_collection, spread
+
+Settings = dict[str, Any]
+
+ERA = 1  # counts changes of defaults and of training, which make older models others
+SIZES = {"dunes": 256, "roads": 256}
+BARE: Settings = {
+    "labels.class_weights": "none", "fit.flips": False, "fit.scale": [1, 1], "fit.colour": 0,
+    "fit.average": 0,
+}  # fmt: skip
+TRAINED = "WEIGHTS"  # stands for the file of encoder weights
+
+
+def without(*names: str) -> Settings:
+    """Return the bare recipe less the choices that a rung has already climbed."""
+    return {name: value for name, value in BARE.items() if name not in names}
+
+
+WEIGHED = ("labels.class_weights",)
+VARIED = (*WEIGHED, "fit.flips", "fit.scale", "fit.colour")
+AVERAGED = (*VARIED, "fit.average")
+UNET: Settings = {"net.model": "unet", "net.encoder_weights": TRAINED}
+PAIR: Settings = {**UNET, "net.partner": "instant"}
+TAUGHT: Settings = {**PAIR, "teacher.source": "instant"}
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A recipe and how its models are asked.
+
+    Attributes:
+        settings: Dotted paths of a recipe.
+        part: Of a network with a partner: both together (None), or the network alone (0).
+        predict: Settings of prediction.
+        members: Models of as many seeds, averaged.
+        dense: Learn from masks.
+    """
+
+    settings: Settings
+    part: int | None = None
+    predict: Settings = field(default_factory=dict)
+    members: int = 1
+    dense: bool = False
+
+
+RUNGS: dict[str, Rung] = {
+    "forest": Rung({"net.model": "forest"}),
+    "bank": Rung({"net.model": "bank"}),
+    "instant": Rung({"net.model": "instant", "net.encoder_weights": TRAINED}),
+    "scratch": Rung({**UNET, "net.encoder_weights": "none", **BARE}),
+    "+ pretrained": Rung({**UNET, **BARE}),
+    "+ class weights": Rung({**UNET, **without(*WEIGHED)}),
+    "+ augmentation": Rung({**UNET, **without(*VARIED)}),
+    "+ averaged weights": Rung(PAIR, part=0),
+    "+ consistency, one threshold": Rung(
+        {**UNET, "teacher.source": "average", "teacher.adaptive": False, "teacher.balance": False}
+    ),
+    "+ consistency, per class": Rung({**UNET, "teacher.source": "average"}),
+    "+ instant teacher": Rung(TAUGHT, part=0),
+    "+ both teachers": Rung({**UNET, "teacher.source": "both"}),
+    "+ instant teacher, pairwise": Rung({**TAUGHT, "fit.pairwise": 1.0}, part=0),
+    "+ instant teacher, flips": Rung(TAUGHT, part=0, predict={"predict.tta": "flips"}),
+    "averaged weights, with trees": Rung(PAIR),
+    "instant teacher, with trees": Rung(TAUGHT),
+    "instant teacher, with trees, flips": Rung(TAUGHT, predict={"predict.tta": "flips"}),
+    "three of them": Rung(TAUGHT, members=3),
+    "three of them, flips": Rung(TAUGHT, members=3, predict={"predict.tta": "flips"}),
+    "dense": Rung(UNET, dense=True),
+    "dense, with trees": Rung(PAIR, dense=True),
+}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where things lie, and what is drawn."""
+
+    name: str
+    data: Path
+    weights: Path
+    out: Path
+    n: int
+
+    @property
+    def how(self) -> Reading:
+        """How the original images are read."""
+        return READING.get(self.name, Reading())
+
+    @property
+    def folder(self) -> Path:
+        """The collection at the size of the run, its points and its results."""
+        return self.out / (f"{self.name}-{SIZES[self.name]}" if self.name in SIZES else self.name)
+
+    def collection(self) -> Collection:
+        """Return the collection of the run, made when it is first asked for."""
+        table = self.folder / "collection.csv"
+        if not table.exists() and self.name in SIZES:
+            source = self.data / self.name / "collection.csv"
+            resize_collection(source, self.folder, size=SIZES[self.name], reading=self.how)
+        elif not table.exists():
+            _import_mars(self.data / "mars", self.folder)
+        return open_collection(table)
+
+    def points(self, seed: int) -> Path:
+        """Return the points of a seed, drawn when they are first asked for."""
+        path = self.folder / f"points-{self.n}-{seed}.gpkg"
+        if not path.exists():
+            small = self.collection()
+            resized = self.name in SIZES
+            source = (self.data / self.name if resized else self.folder) / "collection.csv"
+            draw_points(source, small, path, n=self.n, seed=seed, how=self.how)
+        return path
+
+
+def _import_mars(source: Path, folder: Path) -> None:
+    import_collection(
+        [str(source / "mars_train.npz")], folder, masks=(), legend=source / "legend.toml",
+        splitting=Splitting((), 0.2, 0),
+    )  # fmt: skip
+
+
+def make_recipe(rung: Rung, bench: Bench, seed: int, extra: Settings) -> Recipe:
+    """Return the recipe of a rung, with the weights that are at hand."""
+    file = str(bench.weights / f"{ENCODER}.safetensors")
+    values = {
+        "net.encoder": ENCODER, "seed": seed, "predict.window": 256, "predict.overlap": 64,
+        **rung.settings, **extra,
+    }  # fmt: skip
+    return Recipe().with_values({k: file if v == TRAINED else v for k, v in values.items()})
+
+
+def fit_model(rung: Rung, bench: Bench, seed: int, draw: int, extra: Settings) -> Path:
+    """Fit a model to the points of a draw, or find it, and return its file."""
+    recipe = make_recipe(rung, bench, seed, extra)
+    chosen = {**rung.settings, **extra, "dense": rung.dense}
+    key = json.dumps([ERA, chosen, bench.n, draw, seed], sort_keys=True)
+    stem = bench.folder / "ladder" / hashlib.sha256(key.encode()).hexdigest()[:16]
+    file = stem.with_suffix(".safetensors")
+    if not file.exists():
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        bench.collection()
+        points = None if rung.dense else bench.points(draw)
+        options = Options(split="train", val_split="val")
+        started = time.monotonic()
+        model = workflow.fit(
+            bench.folder / "collection.csv", points, recipe=recipe, options=options
+        )
+        about = {"seconds": round(time.monotonic() - started, 1), "key": key}
+        about |= {"recipe": recipe.model_dump(mode="json")}
+        stem.with_suffix(".json").write_text(json.dumps(about, indent=1))
+        aside = file.with_suffix(".tmp")
+        save_model(model, aside)
+        aside.replace(file)
+    return file
+
+
+def score(rung: Rung, files: list[Path], bench: Bench, split: str) -> dict[str, Any]:
+    """Map a split and hold it against its masks, or find the result."""
+    key = json.dumps([[file.stem for file in files], rung.part, rung.predict, split])
+    name = hashlib.sha256(key.encode()).hexdigest()[:16]
+    path = bench.folder / "ladder" / f"score-{name}.json"
+    if not path.exists():
+        models = [_part(load_model(file), rung.part) for file in files]
+        recipe = models[0].card.recipe.with_values(rung.predict)
+        maps = bench.folder / "ladder" / f"maps-{name}"
+        shutil.rmtree(maps, ignore_errors=True)
+        table = bench.folder / "collection.csv"
+        options = Options(split=split)
+        started = time.monotonic()
+        workflow.predict(models, table, out=maps, recipe=recipe, options=options)
+        seconds = round(time.monotonic() - started, 1)
+        rates = {
+            f"border {border}": workflow.assess(
+                maps, table, border=border, options=options
+            ).to_dict()["rates"]
+            for border in (0, 1)
+        }
+        shutil.rmtree(maps)
+        path.write_text(json.dumps({"predict_s": seconds, **rates}, indent=1))
+    result: dict[str, Any] = json.loads(path.read_text())
+    return result
+
+
+def _part(model: Model, part: int | None) -> Model:
+    return model if part is None else list_members(model)[part]
+
+
+def run_rung(name: str, bench: Bench, seed: int, args: argparse.Namespace) -> dict[str, Any]:
+    """Fit and score one rung for one draw of points."""
+    rung = RUNGS[name]
+    seeds = [seed + 100 * member for member in range(rung.members)]
+    files = [fit_model(rung, bench, own, seed, args.settings) for own in seeds]
+    found = score(rung, files, bench, args.split)
+    spent = [json.loads(file.with_suffix(".json").read_text())["seconds"] for file in files]
+    return {"rung": name, "seed": seed, "fit_s": sum(spent), **found}
+
+
+def tabulate(results: list[dict[str, Any]]) -> str:
+    """Lay results out as a Markdown table: mean and spread over seeds."""
+    lines = [
+        "| rung | seeds | mean IoU | mean F1 | OA | mean IoU, borders out | fit, s | predict, s |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name in dict.fromkeys(result["rung"] for result in results):
+        runs = [result for result in results if result["rung"] == name]
+        cells = [
+            spread([run["border 0"][key] for run in runs]) for key in ("mean_iou", "mean_f1", "oa")
+        ]
+        cells.append(spread([run["border 1"]["mean_iou"] for run in runs]))
+        cells += [str(round(statistics.mean(r[k] for r in runs))) for k in ("fit_s", "predict_s")]
+        lines.append(f"| {name} | {len(runs)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    name, value = text.split("=", 1)
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/out"))
+    parser.add_argument("--only", default="dunes", help="data sets, by comma")
+    parser.add_argument("--rungs", default=";".join(RUNGS), help="by semicolon")
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--n", type=int, default=10, help="points per class and image")
+    parser.add_argument("--split", default="val", choices=["val", "test"])
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    args.settings = dict(_pair(text) for text in args.set)
+    for data in args.only.split(","):
+        bench = Bench(data, args.data, args.weights, args.out, args.n)
+        results = []
+        for name in args.rungs.split(";"):
+            for seed in map(int, args.seeds.split(",")):
+                results.append(run_rung(name, bench, seed, args))
+                found = results[-1]
+                said = f"{found['border 0']['mean_iou']:.4f} {found['fit_s']} s"
+                print(data, args.n, name, seed, args.split, said, flush=True)
+        print(f"\n{data}, {args.n} points, {args.split}\n\n{tabulate(results)}\n")
+
+
+if __name__ == "__main__":
+    main()
