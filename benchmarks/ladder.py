@@ -4,7 +4,7 @@
 
 A rung is a recipe, and how its model predicts. Points are drawn once per seed from the masks of
 train and val, so many per class and image, and carried to the size of the run (see `tiles.py`).
-Training sees the train split and chooses its epoch and weights on points of val drawn alike, never on
+Training sees the train split and chooses its epoch and weights on points of val drawn alike, not on
 masks; `dense` learns from masks and chooses on masks. Rungs are compared on the masks of val;
 `--split test` reports those that were chosen. Models are kept by the hash of what they follow
 from, and scores by the hash of the models: what is finished is not run again.
