@@ -1,12 +1,15 @@
 """Many scenes go the same way as one: import, sample, fit, predict, assess."""
 
 import json
+import logging
 import shutil
 
 import numpy as np
 import pytest
 import rasterio
 from rasterio.windows import Window
+
+import landvisor as lv
 
 SIDE = 64
 TEST = {"tile_00", "tile_01", "tile_02", "tile_03"}
@@ -100,3 +103,19 @@ def test_map_learns_and_maps_a_collection_at_once(landvisor, chain, fast, tmp_pa
     assert len(names) == 12
     assert not names & TEST
     assert f"{min(names)}_probabilities.tif" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_weights_of_models_are_fitted_on_the_scenes_of_a_split(chain, tmp_path, caplog):
+    root, _ = chain
+    table, points, model = (
+        root / "made" / "collection.csv",
+        root / "points.gpkg",
+        root / "m.safetensors",
+    )
+    scenes = {item.name for item in lv.open_collection(table).select("val").items}
+    known = int(lv.read_points(points).frame["scene"].isin(scenes).sum())
+    caplog.set_level(logging.INFO)
+    lv.predict([model, model], table, out=tmp_path / "maps", weigh_on=points,
+               options=lv.Options(split="test", val_split="val"))  # fmt: skip
+    assert f"weights, fitted at {known} places: m.safetensors 0.50" in caplog.text
+    assert {path.stem for path in (tmp_path / "maps").glob("tile_??.tif")} == TEST

@@ -1,10 +1,13 @@
 """Members of an ensemble are asked at places, and weighed by what they say there."""
 
+import inspect
 import logging
 
 import numpy as np
 import pytest
 
+import landvisor.predict
+from landvisor import workflow
 from landvisor.errors import ModelError, PointsError
 from landvisor.geo.legend import legend_from_ids
 from landvisor.geo.places import make_places
@@ -78,3 +81,9 @@ def test_classes_that_the_members_lack_are_refused(make_model, scenes):
     both = join_models([make_model(), make_model()])
     with pytest.raises(PointsError, match="80 places for weights have a class that the models"):
         weigh_members(both, scenes, draw_points(scenes, ids=(1, 2, 9)), spec=SPEC)
+
+
+def test_the_package_is_called_with_what_the_verb_takes():
+    package = dict(inspect.signature(landvisor.predict.__class__.__call__).parameters)
+    del package["self"]
+    assert package == dict(inspect.signature(workflow.predict).parameters)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from landvisor.geo.bundle import MapFiles
     from landvisor.geo.collection import CollectionSource
+    from landvisor.geo.points import Points
     from landvisor.learn.model_file import ModelSource
     from landvisor.options import Options
     from landvisor.recipe import Recipe
@@ -32,12 +33,19 @@ class _Verb(ModuleType):
         out: Path | str,
         recipe: Recipe | None = None,
         weights: Sequence[float] | None = None,
+        weigh_on: Path | str | Points | None = None,
         options: Options | None = None,
     ) -> list[MapFiles]:
         """Predict scenes with a model; see `landvisor.workflow.predict`."""
         workflow = importlib.import_module("landvisor.workflow")  # it is a floor above
         maps: list[MapFiles] = workflow.predict(
-            model, scenes, out=out, recipe=recipe, weights=weights, options=options
+            model,
+            scenes,
+            out=out,
+            recipe=recipe,
+            weights=weights,
+            weigh_on=weigh_on,
+            options=options,
         )
         return maps
 
