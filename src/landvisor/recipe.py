@@ -109,9 +109,15 @@ class FitSpec(Spec):
     lr: Positive = 1e-3
     encoder_lr_factor: Positive = 0.3
     """Rate of a pretrained encoder relative to `lr`; 1 where it starts from scratch."""
+    optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
+    """`sgd` has a Nesterov momentum of 0.9 and wants a far larger `lr` than the others."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    schedule: Literal["onecycle", "cosine", "none"] = "onecycle"
-    """Course of the rate: up and down by cosines, down only, or constant."""
+    schedule: Literal["onecycle", "cosine", "plateau", "none"] = "onecycle"
+    """Course of the rate: up and down by cosines, down only, down without gain, or constant."""
+    plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """With `plateau`: what is left of the rate each time that it falls."""
+    plateau_patience: Count = 5
+    """With `plateau`: epochs without gain on validation before the rate falls."""
     clip: Annotated[float, Field(ge=0)] = 1.0
     """Largest gradient norm; 0 does not clip."""
     average: Annotated[float, Field(ge=0, lt=1)] = 0.99

@@ -15,13 +15,11 @@ from landvisor.geo.legend import legend_from_ids
 from landvisor.geo.places import make_places
 from landvisor.geo.radiometry import measure_radiometry
 from landvisor.geo.scene import scene_from_array
-from landvisor.learn import fit, network
+from landvisor.learn import network
 from landvisor.learn.checkpoint import Journal, Progress
-from landvisor.learn.fit import rate_at
 from landvisor.learn.job import Job
-from landvisor.learn.nets import build_network
 from landvisor.learn.network import NetworkLearner, NetworkPredictor, score
-from landvisor.recipe import FitSpec, NetSpec, Recipe
+from landvisor.recipe import Recipe
 
 IDS = (3, 4, 9)
 LEGEND = legend_from_ids(IDS)
@@ -283,14 +281,6 @@ def test_a_terminated_run_reports_no_success_and_goes_on_later(tmp_path, monkeyp
     assert same_weights(learner.fit(places, val, seed=0), whole)
 
 
-def test_rates_rise_and_fall_as_their_schedule_says():
-    assert rate_at(0, "onecycle") == pytest.approx(1 / 25)
-    assert rate_at(0.25, "onecycle") == pytest.approx(1)
-    assert rate_at(1, "onecycle") == pytest.approx(1e-4)
-    assert rate_at(0.5, "cosine") == pytest.approx(0.5, abs=1e-3)
-    assert rate_at(0.7, "none") == 1
-
-
 def test_a_damaged_checkpoint_is_not_read(tmp_path, caplog):
     journal = Journal(tmp_path, "abc")
     journal.save(Progress(epochs=3))
@@ -306,20 +296,6 @@ def test_a_checkpoint_holds_tensors_and_built_ins_only(tmp_path):
     NetworkLearner(make_job(tmp_path, scenes)).fit(draw_places(truth, 20), None, seed=0)
     (path,) = tmp_path.glob("fit-*.pt")
     assert torch.load(path, weights_only=True)["epochs"] == 2
-
-
-def test_a_pretrained_encoder_learns_slower_and_norms_do_not_decay(tmp_path):
-    spec = NetSpec(model="unet", encoder="mobilenetv2_050", encoder_weights="none")
-    plan = fit.Plan(FitSpec(lr=0.01), 0, 0.3, bf16=False, journal=Journal(tmp_path, "a"))
-    keeper = fit._Keeper([], Progress(), plan=plan, evaluate=None)
-    module = fit._Module(build_network(spec, ("a",), classes=2), None, keeper=keeper)
-    groups = module.configure_optimizers().param_groups
-    assert sorted((g["peak"], g["weight_decay"]) for g in groups) == [
-        (0.003, 0.0),
-        (0.003, 0.01),
-        (0.01, 0.0),
-        (0.01, 0.01),
-    ]
 
 
 TEACHER = {"teacher.source": "both", "teacher.threshold": 0.4, "teacher.ramp": 0.5}

@@ -36,6 +36,7 @@ class Progress:
         scores: Of the best epoch, by name; empty where nothing is validated.
         recent: Criterion of the latest epochs, oldest first.
         peak: Highest mean of `recent` so far.
+        drops: Epochs after which the rate fell, where it waits for gains.
         history: Loss and scores of every epoch, by name; NaN is unknown.
         seconds: Time spent so far, over all sittings.
         done: Nothing is left to do.
@@ -50,6 +51,7 @@ class Progress:
     scores: dict[str, float] = field(default_factory=dict)
     recent: list[float] = field(default_factory=list)
     peak: float = -math.inf
+    drops: list[int] = field(default_factory=list)
     history: dict[str, list[float]] = field(default_factory=dict)
     seconds: float = 0.0
     done: bool = False

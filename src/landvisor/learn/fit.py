@@ -31,6 +31,13 @@ from landvisor.learn.chips import ChipDataset
 from landvisor.learn.device import find_device, place_network
 from landvisor.learn.nets import Network
 from landvisor.learn.objective import Objective
+from landvisor.learn.optimise import (
+    fallen_rate,
+    has_stalled,
+    make_optimiser,
+    rate_at,
+    set_rate,
+)
 from landvisor.recipe import FitSpec
 
 log = logging.getLogger(__name__)
@@ -42,9 +49,6 @@ _SMOOTH = 5
 
 Evaluate = Callable[[Network], dict[str, float]]
 MakeObjective = Callable[[Network], Objective]
-
-# Smith & Topin 2018, arXiv:1708.07120, with the cosine flanks and the divisors of fastai
-_WARM_UP, _START, _END = 0.25, 1 / 25, 1e-4
 
 
 @dataclass(frozen=True)
@@ -101,21 +105,6 @@ def train_network(
     return progress
 
 
-def rate_at(share: float, schedule: str) -> float:
-    """Return the learning rate relative to its peak after a share 0..1 of all steps."""
-    if schedule == "none":
-        return 1.0
-    if schedule == "cosine":
-        return _descend(share, high=1.0, low=_END)
-    if share < _WARM_UP:
-        return _descend(1 - share / _WARM_UP, high=1.0, low=_START)
-    return _descend((share - _WARM_UP) / (1 - _WARM_UP), high=1.0, low=_END)
-
-
-def _descend(share: float, *, high: float, low: float) -> float:
-    return low + (high - low) * (1 + math.cos(math.pi * share)) / 2
-
-
 class _Module(lightning.LightningModule):  # type: ignore[misc]  # lightning is not typed for us
     """One training step, and the optimiser."""
 
@@ -136,24 +125,7 @@ class _Module(lightning.LightningModule):  # type: ignore[misc]  # lightning is 
         )
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        spec = self.plan.spec
-        groups: dict[tuple[bool, bool], list[Tensor]] = {}
-        for name, parameter in self.network.named_parameters():
-            # norms and biases are no directions that decay could shorten
-            key = name.startswith("encoder."), parameter.ndim > 1
-            groups.setdefault(key, []).append(parameter)
-        return torch.optim.AdamW(
-            [
-                {
-                    "params": parameters,
-                    "peak": spec.lr * (self.plan.encoder_factor if encoder else 1.0),
-                    "weight_decay": spec.weight_decay if decays else 0.0,
-                }
-                for (encoder, decays), parameters in groups.items()
-            ],
-            lr=spec.lr,
-            fused=True,  # one pass over each weight in place of ten
-        )
+        return make_optimiser(self.network, self.plan.spec, encoder_factor=self.plan.encoder_factor)
 
 
 class _Keeper(lightning.Callback):  # type: ignore[misc]  # lightning is not typed for us
@@ -166,6 +138,7 @@ class _Keeper(lightning.Callback):  # type: ignore[misc]  # lightning is not typ
         self.progress = progress
         self.plan = plan
         self.evaluate = evaluate
+        self.schedule = _choose_schedule(plan, validated=evaluate is not None)
         self.steps = len(chips) // plan.spec.batch_size
         self.losses: list[Tensor] = []
         self.started = time.monotonic()
@@ -175,6 +148,15 @@ class _Keeper(lightning.Callback):  # type: ignore[misc]  # lightning is not typ
     def share(self, index: int) -> float:
         """Return the share of all steps that lies behind step `index` of this epoch."""
         return (self.progress.epochs * self.steps + index) / (self.plan.spec.epochs * self.steps)
+
+    def rate(self, index: int) -> float:
+        """Return the rate of step `index` of this epoch, relative to its peak."""
+        spec = self.plan.spec
+        if self.schedule != "plateau":
+            return rate_at(self.share(index), self.schedule)
+        return fallen_rate(
+            self.progress.epochs, drops=self.progress.drops, factor=spec.plateau_factor
+        )
 
     def on_train_start(self, trainer: Any, _: _Module) -> None:
         if self.progress.optimizer:
@@ -186,11 +168,10 @@ class _Keeper(lightning.Callback):  # type: ignore[misc]  # lightning is not typ
         self.started = time.monotonic()
 
     def on_train_batch_start(self, trainer: Any, _: _Module, __: Batch, index: int) -> None:
-        plan, epoch, share = self.plan, self.progress.epochs, self.share(index)
-        for group in trainer.optimizers[0].param_groups:
-            group["lr"] = group["peak"] * rate_at(share, plan.spec.schedule)
+        set_rate(trainer.optimizers[0], self.rate(index))
         # dropout draws from the global generator, which only a seed per step makes repeatable
-        state = np.random.SeedSequence([plan.seed, epoch, index]).generate_state(1)
+        entropy = [self.plan.seed, self.progress.epochs, index]
+        state = np.random.SeedSequence(entropy).generate_state(1)
         torch.manual_seed(int(state[0]))
 
     def on_train_batch_end(
@@ -240,6 +221,13 @@ class _Keeper(lightning.Callback):  # type: ignore[misc]  # lightning is not typ
         if not scores or level > progress.peak:
             progress.best, progress.best_epoch = copy_state(judged), progress.epochs
             progress.scores, progress.peak = scores, level
+        if self.schedule == "plateau" and has_stalled(
+            progress.epochs,
+            best=progress.best_epoch,
+            drops=progress.drops,
+            patience=spec.plateau_patience,
+        ):
+            progress.drops = [*progress.drops, progress.epochs]
         waited = progress.epochs - progress.best_epoch
         progress.done = progress.epochs >= spec.epochs or 0 < spec.patience <= waited
         if progress.done:  # a finished run is only ever read for its best weights
@@ -270,6 +258,16 @@ def _run(module: _Module, keeper: _Keeper) -> None:
         )
         with _interruptible():
             trainer.fit(module, loader)
+
+
+def _choose_schedule(plan: Plan, *, validated: bool) -> str:
+    schedule = plan.spec.schedule
+    if schedule != "plateau" or validated:
+        return schedule
+    log.warning(
+        "fit.schedule plateau waits for scores and nothing is validated: the rate falls by cosine"
+    )
+    return "cosine"
 
 
 def _evaluate(network: Network, evaluate: Evaluate | None) -> dict[str, float]:
