@@ -5,7 +5,8 @@
 A rung is a recipe, and how its model predicts. Points are drawn once per seed from the masks of
 train and val, so many per class and image, and carried to the size of the run (see `tiles.py`).
 Training sees the train split and chooses its epoch and weights on points of val drawn alike, not on
-masks; `dense` learns from masks and chooses on masks. Rungs are compared on the masks of val;
+masks; `dense` learns from masks and chooses on masks. No rung learns from a place of val, not even
+trees, which would do so by default. Rungs are compared on the masks of val;
 `--split test` reports those that were chosen. Models are kept by the hash of what they follow
 from, and scores by the hash of the models: what is finished is not run again.
 """
@@ -157,7 +158,7 @@ def make_recipe(rung: Rung, bench: Bench, seed: int, extra: Settings) -> Recipe:
     file = str(bench.weights / f"{ENCODER}.safetensors")
     values = {
         "net.encoder": ENCODER, "seed": seed, "predict.window": 256, "predict.overlap": 64,
-        **rung.settings, **extra,
+        "instant.refit": False, **rung.settings, **extra,
     }  # fmt: skip
     return Recipe().with_values({k: file if v == TRAINED else v for k, v in values.items()})
 

@@ -217,6 +217,8 @@ class InstantSpec(Spec):
     """Zooms at which the frozen encoder reads the image."""
     sigmas: tuple[Positive, ...] = (1.0, 2.0, 4.0, 8.0)
     """Widths of the filter bank in pixels."""
+    refit: bool = True
+    """Fit what validation chose again, to the places of training and validation together."""
 
 
 class PredictSpec(Spec):

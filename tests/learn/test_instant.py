@@ -127,6 +127,19 @@ def test_validation_chooses_and_the_card_says_so(tmp_path):
     assert alone.validation == {"classifier": "trees"}
 
 
+def test_what_validation_chose_may_stay_as_it_was_fitted(tmp_path):
+    train, val, test = draw_places(60), draw_places(30, seed=5), draw_places(50, seed=9)
+    values = {"net.model": "bank", "instant.classifier": "trees", "instant.refit": False}
+    learner = InstantLearner(make_job(tmp_path, **values))
+    judged, alone = learner.fit(train, val, seed=0), learner.fit(train, None, seed=0)
+    assert judged.card.training["places"] == 60
+    assert np.array_equal(learner.predict(judged, test), learner.predict(alone, test))
+    again = InstantLearner(make_job(tmp_path, **{**values, "instant.refit": True}))
+    other = again.fit(train, val, seed=0)
+    assert other.card.training["places"] == 90
+    assert not np.array_equal(learner.predict(alone, test), again.predict(other, test))
+
+
 def test_windows_are_read_once_and_only_where_places_are(tmp_path, monkeypatch):
     learner = InstantLearner(make_job(tmp_path, **{"net.model": "bank"}))
     seen = []

@@ -106,7 +106,7 @@ def read_classifier(kind: str, tensors: dict[str, NDArray[Any]]) -> Classifier:
 def choose_classifier(
     train: LabelledRows, val: LabelledRows | None, *, recipe: Recipe, seed: int
 ) -> tuple[Classifier, dict[str, Any]]:
-    """Fit each candidate to `train`, and the one best on `val` again to both together.
+    """Fit each candidate to `train`, and the best on `val` again to both (`instant.refit`).
 
     Args:
         train: Rows to learn from.
@@ -126,8 +126,10 @@ def choose_classifier(
         trials |= {"both": _blend(trials["trees"], trials["mlp"])}
     candidates = {kind: score_classifier(t.classifier, val) for kind, t in trials.items()}
     best = max(trials, key=lambda kind: candidates[kind][_CRITERION])
-    made = _fit(best, train.join(val), recipe=recipe, seed=seed, epochs=trials[best].epochs)
     chosen = {"classifier": best, **candidates[best], "candidates": candidates}
+    if not recipe.instant.refit:
+        return trials[best].classifier, chosen
+    made = _fit(best, train.join(val), recipe=recipe, seed=seed, epochs=trials[best].epochs)
     return made.classifier, chosen
 
 

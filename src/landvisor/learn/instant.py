@@ -60,7 +60,7 @@ class InstantLearner:
     def fit(self, train: Places, val: Places | None, *, seed: int) -> Model:
         """Fit on `train`, choose the classifier on `val`, and fit that one on both together.
 
-        The choice is made without the area prior.
+        The choice is made without the area prior; `instant.refit` turns the second fit off.
         """
         classifier, validation = choose_classifier(
             self._rows(train),
@@ -68,7 +68,8 @@ class InstantLearner:
             recipe=self._job.recipe,
             seed=seed,
         )
-        together = train if val is None else concatenate([train, val])
+        both = None if val is None else concatenate([train, val])
+        together = both if both is not None and self._job.recipe.instant.refit else train
         log.debug("fitted %s to %d places", validation["classifier"], len(together))
         reader = self._table.reader
         card = _make_card(self._job, together, reader, validation, self._notes)

@@ -23,7 +23,7 @@ class PairLearner:
     """Fits a network and an instant model; see `landvisor.learn.job.Learner`.
 
     The instant model is the one that may teach the network as well. It consists of trees, learns
-    from `train` while the weights are fitted on `val`, and from both together thereafter.
+    from `train` while weights are fitted on `val`, and thereafter from both (`instant.refit`).
 
     Args:
         job: Its recipe names a network.
@@ -48,8 +48,9 @@ class PairLearner:
         own = self._job.legend.to_index(val.label)
         weights = fit_weights(told[:, np.arange(len(val)), own], val.weight)
         log.info("network and instant model count %.2f and %.2f", *weights)
-        whole = self._network.instant.fit(concatenate([train, val]), None, seed=seed)
-        joined = join_models([network, whole], weights=weights, names=NAMES)
+        if self._job.recipe.instant.refit:
+            instant = self._network.instant.fit(concatenate([train, val]), None, seed=seed)
+        joined = join_models([network, instant], weights=weights, names=NAMES)
         mixed = np.einsum("m,mnc->nc", weights, told)
         return _with_results(joined, network, score(mixed, val.label, ids=self._job.legend.ids))
 
