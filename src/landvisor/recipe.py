@@ -148,6 +148,8 @@ class FitSpec(Spec):
     """Share of the places held out in spatial blocks to choose the epoch."""
     patience: Annotated[int, Field(ge=0)] = 15
     """Epochs without gain on validation before training stops; 0 never stops early."""
+    refit: bool = False
+    """Train anew on all places, validation's too, for the epochs that validation chose."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto` computes in bfloat16 where the hardware multiplies it."""
 

@@ -12,7 +12,7 @@ import torch
 from landvisor.architectures import NETWORKS
 from landvisor.errors import ModelError, PointsError
 from landvisor.geo.legend import legend_from_ids
-from landvisor.geo.places import make_places
+from landvisor.geo.places import concatenate, make_places
 from landvisor.geo.radiometry import measure_radiometry
 from landvisor.geo.scene import scene_from_array
 from landvisor.learn import network
@@ -213,6 +213,36 @@ def test_the_epoch_that_ends_the_best_five_is_kept_and_waiting_ends(tmp_path):
     assert len(metrics) == min(8, best + 3)
     again = score(learner.predict(model, val), val.label, ids=IDS)
     assert again["mean_iou"] == pytest.approx(scores[best])
+
+
+def test_a_refit_learns_from_all_places_as_long_as_validation_chose(tmp_path):
+    scenes, truth = make_world(count=2)
+    places, val = draw_places(truth, 40), draw_places(truth, 30, seed=7)
+    options = {"epochs": 4, "steps": 1, "schedule": "none"}
+    chosen = NetworkLearner(make_job(tmp_path / "a", scenes, **options)).fit(places, val, seed=0)
+    epoch = chosen.card.validation["epoch"]
+    job = make_job(tmp_path / "a", scenes, **options, refit=True)
+    refitted = NetworkLearner(job).fit(places, val, seed=0)
+    job = make_job(tmp_path / "b", scenes, **{**options, "epochs": epoch})
+    together = NetworkLearner(job).fit(concatenate([places, val]), None, seed=0)
+    assert same_weights(refitted, together)
+    assert not same_weights(refitted, chosen)
+    assert refitted.card.validation == chosen.card.validation
+    assert refitted.card.training["history"] == chosen.card.training["history"]
+    assert (refitted.card.training["places"], refitted.card.training["epochs"]) == (70, epoch)
+    assert refitted.card.training["refitted"]
+    assert f"anew on all places for {epoch} epochs" in refitted.card.notes[-1]
+
+
+def test_a_refit_without_validation_is_the_fit(tmp_path):
+    scenes, truth = make_world(count=1)
+    models = [
+        NetworkLearner(make_job(tmp_path / str(refit), scenes, epochs=1, refit=refit)).fit(
+            draw_places(truth, 20), None, seed=0
+        )
+        for refit in (True, False)
+    ]
+    assert same_weights(*models)
 
 
 def test_empty_validation_keeps_the_last_epoch(tmp_path):

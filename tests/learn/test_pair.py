@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,23 @@ def test_weights_come_from_validation_that_neither_has_seen(job):
     )
     expected = fit_weights(told[:, np.arange(20), own], val.weight)
     assert model.predictor.weights == pytest.approx(expected)
+
+
+def test_a_refit_comes_after_the_weights(job):
+    train, val = draw_places(40, 0), draw_places(20, 1)
+    learner = PairLearner(replace(job, recipe=job.recipe.with_values({"fit.refit": True})))
+    model = learner.fit(train, val, seed=0)
+    network = learner._network  # what it trained is read back, not trained again
+    members = [
+        network.choose(train, val, seed=0).model,
+        network.instant.fit(train, None, seed=0),
+    ]
+    told = learner._ask(members, val)[:, np.arange(20), LEGEND.to_index(val.label)]
+    assert model.predictor.weights == pytest.approx(fit_weights(told, val.weight))
+    assert model.card.training["places"] == 60
+    again = network.fit(train, val, seed=0).predictor.tensors()
+    member = model.predictor.members[0].predictor.tensors()
+    assert all(np.array_equal(again[key], member[key]) for key in again)
 
 
 def test_without_validation_both_count_alike(job):

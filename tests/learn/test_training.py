@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from landvisor.learn.augment import Chip
 from landvisor.learn.checkpoint import Journal
-from landvisor.learn.fit import Plan, train_network
+from landvisor.learn.fit import Course, Plan, train_network
 from landvisor.learn.losses import make_loss
 from landvisor.learn.nets import Stage
 from landvisor.learn.objective import Objective
@@ -74,11 +74,11 @@ class Chips(Dataset):
         return Chip(image, valid, targets, plain=image + 0.1, guide=guide.astype(np.float32))
 
 
-def train(folder, *, evaluate=None, bare=(), teacher=None, **fit):
+def train(folder, *, evaluate=None, bare=(), teacher=None, course=None, **fit):
     base = {"epochs": 3, "steps": 4, "batch_size": 4, "lr": 0.02, "precision": "fp32"}
     spec = FitSpec(**{**base, **fit})
     network = Toy()
-    plan = Plan(spec, 0, 1.0, bf16=False, journal=Journal(folder, "run"))
+    plan = Plan(spec, 0, 1.0, bf16=False, journal=Journal(folder, "run"), course=course)
 
     def objective(network):
         return Objective(
@@ -131,6 +131,17 @@ def test_a_rate_that_waits_for_scores_falls_by_cosine_where_there_are_none(tmp_p
     falling, _ = train(tmp_path / "b", schedule="cosine")
     assert distance(waiting, falling) == 0
     assert caplog.text.count("nothing is validated: the rate falls by cosine") == 1
+
+
+def test_a_course_is_repeated_with_the_falls_of_its_rate(tmp_path):
+    options = {"schedule": "plateau", "plateau_factor": 0.1}
+    course = Course(3, drops=(1, 2))
+    _, progress = train(tmp_path, course=course, epochs=9, **options)
+    assert rates(tmp_path) == pytest.approx([0.02, 0.002, 0.0002])
+    assert progress.epochs == progress.best_epoch == 3
+    train(tmp_path / "cut", course=Course(2), epochs=4)
+    train(tmp_path / "whole", epochs=4)
+    assert rates(tmp_path / "cut") == rates(tmp_path / "whole")[:2]
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])

@@ -52,6 +52,19 @@ MakeObjective = Callable[[Network], Objective]
 
 
 @dataclass(frozen=True)
+class Course:
+    """What an earlier fit found out about how to train, for another to repeat.
+
+    Attributes:
+        epochs: How many were best. Rates are those of the whole schedule, of which this is a part.
+        drops: Epochs after which the rate fell, where it waits for gains.
+    """
+
+    epochs: int
+    drops: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Plan:
     """What training is told besides its material.
 
@@ -62,6 +75,7 @@ class Plan:
         bf16: Multiply in bfloat16.
         journal: Where checkpoints and metrics go.
         progress: Show a bar on stderr.
+        course: What to repeat; None follows the recipe.
     """
 
     spec: FitSpec
@@ -70,6 +84,12 @@ class Plan:
     bf16: bool
     journal: Journal
     progress: bool = False
+    course: Course | None = None
+
+    @property
+    def epochs(self) -> int:
+        """The last epoch, unless training ends before."""
+        return self.spec.epochs if self.course is None else self.course.epochs
 
 
 def train_network(
@@ -139,11 +159,13 @@ class _Keeper(lightning.Callback):  # type: ignore[misc]  # lightning is not typ
         self.plan = plan
         self.evaluate = evaluate
         self.schedule = _choose_schedule(plan, validated=evaluate is not None)
+        if plan.course is not None:
+            progress.drops = list(plan.course.drops)
         self.steps = len(chips) // plan.spec.batch_size
         self.losses: list[Tensor] = []
         self.started = time.monotonic()
         self.bar = Bar(console=Console(stderr=True), disable=not plan.progress, transient=True)
-        self.task = self.bar.add_task("fit", total=plan.spec.epochs, completed=progress.epochs)
+        self.task = self.bar.add_task("fit", total=plan.epochs, completed=progress.epochs)
 
     def share(self, index: int) -> float:
         """Return the share of all steps that lies behind step `index` of this epoch."""
@@ -221,15 +243,19 @@ class _Keeper(lightning.Callback):  # type: ignore[misc]  # lightning is not typ
         if not scores or level > progress.peak:
             progress.best, progress.best_epoch = copy_state(judged), progress.epochs
             progress.scores, progress.peak = scores, level
-        if self.schedule == "plateau" and has_stalled(
-            progress.epochs,
-            best=progress.best_epoch,
-            drops=progress.drops,
-            patience=spec.plateau_patience,
+        if (
+            self.schedule == "plateau"
+            and scores
+            and has_stalled(
+                progress.epochs,
+                best=progress.best_epoch,
+                drops=progress.drops,
+                patience=spec.plateau_patience,
+            )
         ):
             progress.drops = [*progress.drops, progress.epochs]
         waited = progress.epochs - progress.best_epoch
-        progress.done = progress.epochs >= spec.epochs or 0 < spec.patience <= waited
+        progress.done = progress.epochs >= self.plan.epochs or 0 < spec.patience <= waited
         if progress.done:  # a finished run is only ever read for its best weights
             progress.network, progress.optimizer, progress.objective = {}, {}, {}
 
@@ -244,7 +270,7 @@ def _run(module: _Module, keeper: _Keeper) -> None:
     )
     with _quiet(), _exact(), torch.random.fork_rng(), keeper.bar:
         trainer = lightning.Trainer(
-            max_epochs=plan.spec.epochs - keeper.progress.epochs,
+            max_epochs=plan.epochs - keeper.progress.epochs,
             accelerator="gpu" if find_device().type == "cuda" else "cpu",
             devices=1,
             gradient_clip_val=plan.spec.clip or None,
@@ -262,7 +288,7 @@ def _run(module: _Module, keeper: _Keeper) -> None:
 
 def _choose_schedule(plan: Plan, *, validated: bool) -> str:
     schedule = plan.spec.schedule
-    if schedule != "plateau" or validated:
+    if schedule != "plateau" or validated or plan.course is not None:
         return schedule
     log.warning(
         "fit.schedule plateau waits for scores and nothing is validated: the rate falls by cosine"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from landvisor.accuracy.confusion import count_confusion
 from landvisor.card import Card, card_classes
 from landvisor.errors import PointsError
-from landvisor.geo.places import SOURCES, Places
+from landvisor.geo.places import SOURCES, Places, concatenate
 from landvisor.geo.tiling import Shape
 from landvisor.labels.balance import class_weights
 from landvisor.learn.checkpoint import Journal, Progress, digest_run
@@ -27,7 +28,7 @@ from landvisor.learn.chips import (
 )
 from landvisor.learn.device import find_device, uses_bf16
 from landvisor.learn.encoders import Encoder
-from landvisor.learn.fit import Evaluate, MakeObjective, Plan, train_network
+from landvisor.learn.fit import Course, Evaluate, MakeObjective, Plan, train_network
 from landvisor.learn.guide import instant_job, make_guide
 from landvisor.learn.instant import InstantLearner
 from landvisor.learn.job import Job
@@ -39,7 +40,22 @@ from landvisor.learn.objective import Objective
 from landvisor.learn.prior import make_adjustment, note_prior
 from landvisor.learn.scaling import Scaling, make_scaling
 
+log = logging.getLogger(__name__)
+
 __all__ = ["NetworkLearner", "NetworkPredictor", "score"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A fitted network, and how its training went.
+
+    Attributes:
+        model: With the weights of the best epoch.
+        progress: Of the training.
+    """
+
+    model: Model
+    progress: Progress
 
 
 @dataclass(frozen=True)
@@ -59,27 +75,46 @@ class NetworkLearner:
             PointsError: If no place has a class to learn.
             ModelError: If the encoder or its weights cannot be had.
         """
+        return self.refit(self.choose(train, val, seed=seed), train, val, seed=seed)
+
+    def choose(self, train: Places, val: Places | None, *, seed: int) -> Choice:
+        """Fit on `train` alone, as `fit` does before a refit."""
         checked = val if val is not None and len(val) else None
+        return self._train(train, checked, seed=seed)
+
+    def refit(self, choice: Choice, train: Places, val: Places | None, *, seed: int) -> Model:
+        """Train anew on all places for the epochs that `val` chose, where the recipe asks for it.
+
+        The card keeps what validation said of the model that was chosen.
+        """
+        if not self.job.recipe.fit.refit or val is None or not len(val):
+            return choice.model
+        course = Course(choice.progress.best_epoch, tuple(choice.progress.drops))
+        log.info("the network is trained anew on all places for %d epochs", course.epochs)
+        again = self._train(concatenate([train, val]), None, seed=seed, course=course)
+        return _with_choice(again, choice)
+
+    def _train(
+        self, train: Places, val: Places | None, *, seed: int, course: Course | None = None
+    ) -> Choice:
         encoder = self._encoder(seed)
         ids = self.job.legend.ids
         net = self.job.recipe.net
         network = build_network(net, self._bands, classes=len(ids), encoder=encoder, seed=seed)
         scaling = self._scaling(encoder)
         chips = self._chips(train, scaling, stride=network.stride, seed=seed)
-        plan = self._plan(
-            network, encoder, chips, places=[train] if checked is None else [train, checked]
-        )
+        places = [train] if val is None else [train, val]
         progress = train_network(
             network,
             chips,
             objective=self._objective(train, chips, seed=seed),
-            evaluate=None if checked is None else self._evaluation(checked, scaling),
-            plan=plan,
+            evaluate=None if val is None else self._evaluation(val, scaling),
+            plan=self._plan(network, encoder, chips, places=places, course=course),
         )
         predictor = make_predictor(network, scaling, precision=self.job.recipe.fit.precision)
         card = self._card(encoder, scaling)
-        made = _with_results(card, train, val=checked, progress=progress)
-        return Model(note_prior(made, train), predictor)
+        made = _with_results(card, train, val=val, progress=progress)
+        return Choice(Model(note_prior(made, train), predictor), progress)
 
     def predict(self, model: Model, places: Places) -> NDArray[np.float32]:
         """Return `[n, classes]`: probabilities at places, each from its most interior window."""
@@ -176,7 +211,13 @@ class NetworkLearner:
         )
 
     def _plan(
-        self, network: Network, encoder: Encoder, chips: ChipDataset, *, places: list[Places]
+        self,
+        network: Network,
+        encoder: Encoder,
+        chips: ChipDataset,
+        *,
+        places: list[Places],
+        course: Course | None,
     ) -> Plan:
         recipe = self.job.recipe
         bf16 = uses_bf16(recipe.fit.precision, find_device())
@@ -184,6 +225,7 @@ class NetworkLearner:
             "recipe": recipe.model_dump(mode="json", exclude={"assess"}),
             "seed": chips.seed,
             "bf16": bf16,
+            "course": None if course is None else [course.epochs, course.drops],
             "legend": self.job.legend.ids,
             "scaling": [chips.scaling.mean, chips.scaling.std],
             "pixels": [self._cache.checksum(region) for region in chips.material.regions],
@@ -196,6 +238,7 @@ class NetworkLearner:
             bf16=bf16,
             journal=Journal(self.job.folder, digest),
             progress=self.job.progress,
+            course=course,
         )
 
     def _evaluation(self, val: Places, scaling: Scaling) -> Evaluate:
@@ -268,3 +311,21 @@ def _with_results(card: Card, train: Places, *, val: Places | None, progress: Pr
     validation = {} if val is None else {"n": len(val), **progress.scores}
     validation["epoch"] = progress.best_epoch
     return card.model_copy(update={"training": training, "validation": validation})
+
+
+def _with_choice(again: Choice, choice: Choice) -> Model:
+    """Let a refitted model's card tell of the training that was validated, too."""
+    card, chosen = again.model.card, choice.model.card
+    training = {
+        **card.training,
+        "refitted": True,
+        "seconds": round(choice.progress.seconds + again.progress.seconds, 1),
+        "history": chosen.training["history"],
+    }
+    note = f"trained anew on all places for {again.progress.epochs} epochs, as validation chose"
+    update = {
+        "training": training,
+        "validation": chosen.validation,
+        "notes": (*card.notes, note),
+    }
+    return replace(again.model, card=card.model_copy(update=update))

@@ -23,7 +23,8 @@ class PairLearner:
     """Fits a network and an instant model; see `landvisor.learn.job.Learner`.
 
     The instant model is the one that may teach the network as well. It consists of trees, learns
-    from `train` while weights are fitted on `val`, and thereafter from both (`instant.refit`).
+    from `train` while weights are fitted on `val`, and thereafter from both (`instant.refit`); so
+    does the network with `fit.refit`.
 
     Args:
         job: Its recipe names a network.
@@ -40,7 +41,8 @@ class PairLearner:
             PointsError: If no place has a class to learn.
             ModelError: If the encoder or its weights cannot be had.
         """
-        network = self._network.fit(train, val, seed=seed)
+        choice = self._network.choose(train, val, seed=seed)
+        network = choice.model
         instant = self._network.instant.fit(train, None, seed=seed)
         if val is None or not len(val):
             return join_models([network, instant], names=NAMES)
@@ -50,6 +52,7 @@ class PairLearner:
         log.info("network and instant model count %.2f and %.2f", *weights)
         if self._job.recipe.instant.refit:
             instant = self._network.instant.fit(concatenate([train, val]), None, seed=seed)
+        network = self._network.refit(choice, train, val, seed=seed)
         joined = join_models([network, instant], weights=weights, names=NAMES)
         mixed = np.einsum("m,mnc->nc", weights, told)
         return _with_results(joined, network, score(mixed, val.label, ids=self._job.legend.ids))
