@@ -22,6 +22,7 @@ class Options:
         crs: CRS of points whose file does not say.
         legend: A `legend.toml`; the collection's or the points' own by default.
         grown: A label raster that link or grow made, or a folder of them, to learn from too.
+        unlabelled: More imagery without labels, for a network's teacher to speak of.
         split: Splits of the collection to use, joined by commas; None uses all.
         val_split: Split whose labelled places choose the model; spatial blocks by default.
         overwrite: Replace an existing output.
@@ -34,6 +35,7 @@ class Options:
     crs: str | None = None
     legend: Path | None = None
     grown: Path | None = None
+    unlabelled: Path | str | None = None
     split: str | None = None
     val_split: str | None = None
     overwrite: bool = False
@@ -59,5 +61,5 @@ class Options:
         Raises:
             OutputError: See `files.check_output`.
         """
-        inputs = [*read, self.grown, self.legend, self.reading.aoi]
+        inputs = [*read, self.grown, self.unlabelled, self.legend, self.reading.aoi]
         check_output(out, overwrite=self.overwrite, kind=kind, inputs=inputs, option=option)

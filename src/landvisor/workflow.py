@@ -20,7 +20,9 @@ from landvisor.learn.job import Job, Learner
 from landvisor.learn.model import Model
 from landvisor.learn.model_file import ModelSource, list_models, load_models, save_model
 from landvisor.learn.train import cross_validate, fit_material, make_learner, settle_model
+from landvisor.learn.unlabelled import open_unlabelled
 from landvisor.options import Options
+from landvisor.phrases import say_count
 from landvisor.predict.weigh import weigh_members
 from landvisor.predict.write import published, write_bundle, write_run
 from landvisor.recipe import PredictSpec, Recipe
@@ -210,8 +212,13 @@ def _prepare(
     check_learnable(material)
     settled, notes = settle_model(recipe, material.scenes[0].bands)
     material = replace(material, notes=(*material.notes, *notes))
+    unlabelled = open_unlabelled(how, material.scenes, recipe=settled)
+    if unlabelled:
+        said = f"{say_count(len(unlabelled), 'scene')} without labels taught too"
+        material = replace(material, notes=(*material.notes, said))
     for note in (*material.notes, material.summary()):
         log.info("%s", note)
     radiometry = measure_radiometry(material.scenes, seed=recipe.seed)
-    job = Job(material.scenes, material.legend, radiometry, settled, folder, how.progress)
+    job = Job(material.scenes, material.legend, radiometry, settled, folder,
+              progress=how.progress, unlabelled=unlabelled)  # fmt: skip
     return material, settled, make_learner(job)

@@ -83,3 +83,25 @@ def test_weights_for_a_network_without_encoder_are_refused_in_one_line(landvisor
     )  # fmt: skip
     assert (said.code, said.err.count("\n")) == (1, 1)
     assert "plain_unet has no pretrained encoder" in said.err
+
+
+def test_imagery_without_labels_is_seen_by_a_teacher_and_never_mapped(landvisor, demo, tmp_path):
+    said = landvisor(
+        "map", demo.scene, demo.points, "--unlabelled", demo.scene, "--out", tmp_path / "r",
+        "--folds", 0, *SMALL, "--set", "fit.steps=2", "--set", "teacher.source=average",
+        "--set", "teacher.unlabelled=0.25",
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    card = read_card(tmp_path / "r" / "model.safetensors")
+    assert len(card.training["unlabelled_scenes"]) == 1
+    assert any("without labels" in note for note in card.notes)
+    assert (tmp_path / "r" / "map.tif").exists()
+
+
+def test_imagery_that_no_teacher_sees_is_refused_in_one_line(landvisor, demo, tmp_path):
+    said = landvisor(
+        "fit", demo.scene, demo.points, "--unlabelled", demo.scene, *SMALL,
+        "--out", tmp_path / "m.safetensors",
+    )  # fmt: skip
+    assert (said.code, said.err.count("\n")) == (1, 1)
+    assert "teacher.source 'none'" in said.err

@@ -6,14 +6,9 @@ from hypothesis import strategies as st
 from landvisor.geo.legend import legend_from_ids
 from landvisor.geo.places import make_places
 from landvisor.geo.scene import scene_from_array
-from landvisor.learn.chips import (
-    ChipDataset,
-    RegionCache,
-    count_steps,
-    find_regions,
-    gather_material,
-    group_by_shape,
-)
+from landvisor.learn.chips import ChipDataset, count_steps
+from landvisor.learn.regions import RegionCache, find_regions, group_by_shape
+from landvisor.learn.sampling import gather_material
 from landvisor.learn.scaling import Scaling
 from landvisor.recipe import FitSpec
 
@@ -110,9 +105,9 @@ def test_every_target_of_a_chip_points_at_its_own_pixel(tmp_path):
                 [chip.valid[r - 1 : r + 2, c - 1 : c + 2].all() for r, c in pixels], dtype=bool
             )
             held = chip.image[:, pixels[sharp, 0], pixels[sharp, 1]].T * 100
-            source = chips.material.targets[chips._choose(index)].coords
-            window = chips.material.regions[chips._choose(index)].window
-            whole = source + np.array([window.row, window.col])
+            origin = chips.sampler.choose(index, epoch=epoch)
+            window = origin.region.window
+            whole = origin.targets.coords + np.array([window.row, window.col])
             # half a pixel of the chip spans up to 0.67 source pixels at zoom 0.75
             distance = np.abs(whole[None] - held[:, None]).max(axis=2).min(axis=1, initial=9)
             assert (distance < 0.7).all()
@@ -161,7 +156,7 @@ def test_every_region_occurs_once_before_any_comes_again(tmp_path):
     chips = make_dataset(
         [make_coordinate_scene(s) for s in shapes], draw_places(shapes, 100), tmp_path
     )
-    order = [chips._choose(index) for index in range(14)]
+    order = [chips.sampler.choose(index, epoch=0).region.scene for index in range(14)]
     assert sorted(order[:7]) == sorted(order[7:]) == list(range(7))
 
 

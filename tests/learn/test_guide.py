@@ -6,10 +6,10 @@ from landvisor.geo.places import make_places
 from landvisor.geo.radiometry import measure_radiometry
 from landvisor.geo.scene import scene_from_array
 from landvisor.geo.tiling import full_window
-from landvisor.learn.chips import Region, RegionCache
 from landvisor.learn.guide import cell_shape, instant_job, make_guide
 from landvisor.learn.instant import InstantLearner
 from landvisor.learn.job import Job
+from landvisor.learn.regions import Region, RegionCache
 from landvisor.recipe import Recipe
 
 LEGEND = legend_from_ids((1, 2))

@@ -12,7 +12,7 @@ from landvisor.cli import options as o
 @click.command("fit")
 @click.argument("inputs", nargs=-1, required=True, metavar="IMAGE... POINTS")
 @o.out_option("Model file to write, ending in .safetensors.")
-@o.options(o.model_options, o.seed_option, o.split_option)
+@o.options(o.model_options, o.unlabelled_option, o.seed_option, o.split_option)
 @click.option("--val-split", help="Split whose labelled places choose the model, as in val.")
 @click.option("--dense", is_flag=True, help="Learn from the masks whole; give no POINTS.")
 @o.options(o.stack_option, o.label_options, o.reading_options, o.recipe_options, o.verbosity)

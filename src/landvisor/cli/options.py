@@ -102,6 +102,11 @@ model_options = options(
     ),
 )  # fmt: skip
 
+unlabelled_option = click.option(
+    "--unlabelled", metavar="PATH",
+    help="More images, a folder, glob or collection.csv, for a network to see without labels.",
+)  # fmt: skip
+
 _DIRECT = {
     "model": "net.model",
     "encoder": "net.encoder",
@@ -167,6 +172,7 @@ def make_options(values: Values) -> Options:
         crs=values.get("crs"),
         legend=values.get("legend"),
         grown=values.get("grown"),
+        unlabelled=values.get("unlabelled"),
         split=values.get("split"),
         val_split=values.get("val_split"),
         overwrite=bool(values.get("overwrite")),

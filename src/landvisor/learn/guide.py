@@ -15,12 +15,12 @@ from landvisor.architectures import PLAIN_NETWORKS
 from landvisor.geo.places import Places, rescale
 from landvisor.geo.scene import Pixels
 from landvisor.geo.tiling import Shape
-from landvisor.learn.chips import Region, RegionCache
 from landvisor.learn.classifier import Classifier
 from landvisor.learn.encoders import load_encoder
 from landvisor.learn.instant import InstantLearner, InstantPredictor
 from landvisor.learn.job import Job
 from landvisor.learn.pixel_features import FeatureReader, WindowFeatures
+from landvisor.learn.regions import Region, RegionCache
 from landvisor.recipe import NetSpec
 
 log = logging.getLogger(__name__)

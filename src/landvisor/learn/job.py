@@ -28,6 +28,7 @@ class Job:
         recipe: All choices.
         folder: Where caches and checkpoints may be written; kept by the caller.
         progress: Show a progress bar on stderr.
+        unlabelled: More scenes with the same bands, which a network's teachers speak of.
     """
 
     scenes: tuple[Scene, ...]
@@ -36,6 +37,7 @@ class Job:
     recipe: Recipe
     folder: Path
     progress: bool = False
+    unlabelled: tuple[Scene, ...] = ()
 
 
 class Learner(Protocol):

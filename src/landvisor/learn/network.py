@@ -17,15 +17,7 @@ from landvisor.geo.places import SOURCES, Places, concatenate
 from landvisor.geo.tiling import Shape
 from landvisor.labels.balance import class_weights
 from landvisor.learn.checkpoint import Journal, Progress, digest_run
-from landvisor.learn.chips import (
-    ChipDataset,
-    Lesson,
-    Region,
-    RegionCache,
-    find_regions,
-    gather_material,
-    group_by_shape,
-)
+from landvisor.learn.chips import ChipDataset, Lesson
 from landvisor.learn.device import find_device, uses_bf16
 from landvisor.learn.encoders import Encoder
 from landvisor.learn.fit import Course, Evaluate, MakeObjective, Plan, train_network
@@ -38,6 +30,8 @@ from landvisor.learn.nets import Network, build_network, start_encoder
 from landvisor.learn.network_predictor import NetworkPredictor, make_predictor
 from landvisor.learn.objective import Objective
 from landvisor.learn.prior import make_adjustment, note_prior
+from landvisor.learn.regions import Region, RegionCache, find_regions, group_by_shape
+from landvisor.learn.sampling import Material, find_bare, gather_material
 from landvisor.learn.scaling import Scaling, make_scaling
 
 log = logging.getLogger(__name__)
@@ -136,7 +130,8 @@ class NetworkLearner:
 
     @cached_property
     def _cache(self) -> RegionCache:
-        return RegionCache(self.job.scenes, self.job.folder / "chips")
+        scenes = (*self.job.scenes, *self.job.unlabelled)
+        return RegionCache(scenes, self.job.folder / "chips")
 
     @cached_property
     def _loaded(self) -> Encoder:
@@ -161,6 +156,9 @@ class NetworkLearner:
                 f"none of {len(train)} places has an active class of the legend; a network needs "
                 "labelled places"
             )
+        teacher = self.job.recipe.teacher
+        if teacher.teaches and teacher.unlabelled:
+            material = self._add_bare(material, train, seed=seed)
         deviation = np.asarray(self.job.radiometry.std) / np.asarray(scaling.std)
         return ChipDataset(
             material,
@@ -169,21 +167,33 @@ class NetworkLearner:
             spec=spec,
             deviation=deviation.astype(np.float32),
             seed=seed,
-            lesson=self._lesson(train, material.regions, stride=stride, seed=seed),
+            lesson=self._lesson(train, material.everywhere, stride=stride, seed=seed),
         )
+
+    def _add_bare(self, material: Material, train: Places, *, seed: int) -> Material:
+        bare = find_bare(
+            train,
+            self.job.scenes,
+            extra=self.job.unlabelled,
+            taken=material.regions,
+            chip=self.job.recipe.fit.chip,
+            seed=seed,
+        )
+        log.info("%d regions without a place are seen by the teacher too", len(bare))
+        return replace(material, bare=bare)
 
     def _lesson(
         self, train: Places, regions: tuple[Region, ...], *, stride: int, seed: int
     ) -> Lesson:
         spec = self.job.recipe.teacher
         guide = None
-        if spec.instructs and spec.weight > 0:
+        if spec.instructs and spec.teaches:
             folder = self.job.folder / "guide"
             guide = make_guide(
                 self.instant, train, regions, cache=self._cache, folder=folder, seed=seed
             )
-        colour = spec.colour if spec.averages and spec.weight > 0 else None
-        return Lesson(colour, guide, stride)
+        colour = spec.colour if spec.averages and spec.teaches else None
+        return Lesson(colour, guide, stride, spec.unlabelled)
 
     def _objective(self, train: Places, chips: ChipDataset, *, seed: int) -> MakeObjective:
         recipe, loss = self.job.recipe, self._loss(train)
@@ -228,7 +238,7 @@ class NetworkLearner:
             "course": None if course is None else [course.epochs, course.drops],
             "legend": self.job.legend.ids,
             "scaling": [chips.scaling.mean, chips.scaling.std],
-            "pixels": [self._cache.checksum(region) for region in chips.material.regions],
+            "pixels": [self._cache.checksum(region) for region in chips.material.everywhere],
         }
         digest = digest_run(network, places=places, choices=choices)
         return Plan(
@@ -279,7 +289,10 @@ class NetworkLearner:
             input_mean=scaling.mean,
             input_std=scaling.std,
             recipe=job.recipe,
-            training={"scenes": [scene.name for scene in job.scenes]},
+            training={
+                "scenes": [scene.name for scene in job.scenes],
+                "unlabelled_scenes": [scene.name for scene in job.unlabelled],
+            },
             notes=encoder.notes,
         )
 
