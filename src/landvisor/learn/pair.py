@@ -22,9 +22,9 @@ NAMES = ("network", "instant")
 class PairLearner:
     """Fits a network and an instant model; see `landvisor.learn.job.Learner`.
 
-    The instant model is the one that may teach the network as well. It consists of trees, learns
-    from `train` while weights are fitted on `val`, and thereafter from both (`instant.refit`); so
-    does the network with `fit.refit`.
+    The instant model is the one that may teach the network as well: trees and a perceptron, unless
+    `instant.classifier` names one. It learns from `train` while weights are fitted on `val`, and
+    thereafter from both (`instant.refit`); so does the network with `fit.refit`.
 
     Args:
         job: Its recipe names a network.
