@@ -144,6 +144,12 @@ class FitSpec(Spec):
     """Range of the random zoom of a chip; (1, 1) leaves its scale."""
     colour: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Strength of random brightness and contrast changes, as a share of a band's deviation."""
+    match_histogram: Share = 0.0
+    """Share of chips moved to other values: another scene's distribution, or their own, bent."""
+    balanced_chips: Share = 0.0
+    """Share of labelled chips that are chosen by class, so that rare classes are seen as often."""
+    copy_paste: Share = 0.0
+    """Share of chips with a small patch around a place, mostly of a rare class, pasted in."""
     val_share: Share = 0.2
     """Share of the places held out in spatial blocks to choose the epoch."""
     patience: Annotated[int, Field(ge=0)] = 15

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from landvisor.geo.legend import legend_from_ids
 from landvisor.geo.places import make_places
 from landvisor.geo.scene import scene_from_array
-from landvisor.learn.chips import ChipDataset, count_steps
+from landvisor.learn.chips import ChipDataset, Lesson, count_steps
 from landvisor.learn.regions import RegionCache, find_regions, group_by_shape
 from landvisor.learn.sampling import gather_material
 from landvisor.learn.scaling import Scaling
@@ -29,7 +29,7 @@ def draw_places(shapes, count, seed=0):
     return make_places(coords, generator.choice([2, 5], count), scene=scene)
 
 
-def make_dataset(scenes, places, folder, *, seed=0, chip=64, **fit):
+def make_dataset(scenes, places, folder, *, seed=0, chip=64, lesson=None, **fit):
     material = gather_material(places, [s.shape for s in scenes], legend=LEGEND, chip=chip)
     bands = len(scenes[0].bands)
     return ChipDataset(
@@ -39,6 +39,7 @@ def make_dataset(scenes, places, folder, *, seed=0, chip=64, **fit):
         spec=FitSpec(chip=chip, batch_size=4, **fit),
         deviation=np.ones(bands, dtype=np.float32),
         seed=seed,
+        lesson=lesson,
     )
 
 
@@ -195,3 +196,139 @@ def test_batches_of_windows_hold_one_shape_and_every_window():
     assert sorted(r.scene for group in groups for r, _ in group) == [0, 1, 2, 3]
     assert all(len({r.window.shape for r, _ in group}) == 1 for group in groups)
     assert max(len(group) for group in groups) == 2
+
+
+VARIED = {"copy_paste": 0.7, "match_histogram": 0.7, "balanced_chips": 0.5}
+
+
+def make_named_scene(shape, number):
+    """An image whose bands hold the row, the column and the number of the scene, none of them 0."""
+    planes = [*(np.indices(shape) + 1.0), np.full(shape, 200.0 * (number + 1))]
+    return scene_from_array(np.stack(planes).astype(np.float32), bands=("row", "col", "scene"))
+
+
+def same_chip(first, second):
+    arrays = [(c.image, c.valid, c.targets.coords, c.targets.label) for c in (first, second)]
+    return all(np.array_equal(a, b) for a, b in zip(*arrays, strict=True))
+
+
+def test_pasted_places_lie_on_their_own_pixels_and_nothing_else_is_labelled(tmp_path):
+    shapes = [(150, 260), (50, 40)]
+    scenes = [make_named_scene(shape, number) for number, shape in enumerate(shapes)]
+    places = draw_places(shapes, 60)
+    chips = make_dataset(scenes, places, tmp_path, colour=0.0, copy_paste=1.0)
+    ids = np.array(LEGEND.ids)
+    both = checked = 0
+    for chips.epoch in range(6):
+        for index in range(len(chips)):
+            chip = chips[index]
+            for coords, label in zip(chip.targets.coords, chip.targets.label, strict=True):
+                row, col = np.floor(coords + 0.5).astype(int)
+                if not chip.valid[row, col]:  # half of an edge pixel, zoomed
+                    continue
+                checked += 1
+                near, apart, scene = chip.image[:, row, col] * 100
+                here = (places.scene == round(scene / 200) - 1) & (places.label == ids[label])
+                source = places.coords[here] + 1
+                assert np.abs(source - [near, apart]).max(axis=1).min() < 1.3
+            both += len({round(v * 100) for v in np.unique(chip.image[2][chip.valid])}) > 1
+    assert checked > 100
+    assert both > 5, "patches come from other scenes too"
+
+
+def test_teacher_and_guide_see_what_was_pasted(tmp_path):
+    """A guide that repeats the image says of every cell what the image's pixels say."""
+    shapes = [(96, 96), (80, 96)]
+    scenes = [make_named_scene(shape, number) for number, shape in enumerate(shapes)]
+    places = draw_places(shapes, 40)
+    material = gather_material(places, shapes, legend=LEGEND, chip=64)
+    guide = {
+        region: scenes[region.scene].read().data[:, ::2, ::2].astype(np.float16)
+        for region in material.regions
+    }
+    lesson = Lesson(colour=0.0, guide=guide, stride=2)
+    chips = make_dataset(
+        scenes, places, tmp_path, lesson=lesson, scale=(1, 1), colour=0.0, copy_paste=1.0
+    )
+    seen = 0
+    for index in range(len(chips)):
+        chip = chips[index]
+        assert np.array_equal(chip.plain, chip.image)
+        cells = chip.image.reshape(3, 32, 2, 32, 2).mean(axis=(2, 4)) * 100
+        inner = chip.valid.reshape(32, 2, 32, 2).all(axis=(1, 3))
+        difference = np.abs(cells - chip.guide)[:, inner]
+        assert difference[:2].max() < 1.1, "the guide holds the first pixel of each cell"
+        assert difference[2].max() == 0
+        seen += len(np.unique(chip.image[2][chip.valid])) > 1
+    assert seen
+
+
+def test_other_values_reach_the_network_and_not_its_teacher(tmp_path):
+    images = np.random.default_rng(0).normal(100, 20, (2, 2, 80, 90)).astype(np.float32)
+    images[1] += 60
+    images[:, :, :30] = np.nan
+    scenes = [scene_from_array(image) for image in images]
+    places = draw_places([(80, 90)] * 2, 40)
+    options = {"lesson": Lesson(colour=0.0), "colour": 0.0}
+    before = make_dataset(scenes, places, tmp_path, **options)
+    after = make_dataset(scenes, places, tmp_path, match_histogram=1.0, **options)
+    shifts = []
+    for index in range(len(before)):
+        first, second = before[index], after[index]
+        assert np.array_equal(first.plain, second.plain)
+        assert np.array_equal(first.valid, second.valid)
+        assert not np.array_equal(first.image, second.image)
+        assert (second.image[:, ~second.valid] == 0).all()
+        for old, new in zip(first.image, second.image, strict=True):
+            order = np.argsort(old[first.valid], kind="stable")
+            assert (np.diff(new[first.valid][order]) > -1e-5).all(), "order within a band stays"
+        shifts.append((second.image - first.image)[:, first.valid].mean())
+    assert np.std(shifts) > 0.02
+    assert max(np.abs(shifts)) < 0.8
+
+
+def test_a_lone_region_gets_changed_light(tmp_path):
+    scene = scene_from_array(np.random.default_rng(0).normal(100, 20, (2, 64, 64)))
+    places = draw_places([(64, 64)], 10)
+    plain, other = (
+        make_dataset([scene], places, tmp_path, colour=0.0, match_histogram=share)[0]
+        for share in (0.0, 1.0)
+    )
+    assert np.abs(plain.image - other.image).max() > 0.05
+
+
+def test_varied_chips_follow_from_seed_epoch_and_index_alone(tmp_path):
+    shapes = [(150, 150), (70, 64)]
+    scenes = [make_named_scene(shape, number) for number, shape in enumerate(shapes)]
+    places = draw_places(shapes, 50)
+    first, second, other = (
+        make_dataset(scenes, places, tmp_path / str(seed), seed=seed, **VARIED)
+        for seed in (1, 1, 2)
+    )
+    for chips in (first, second, other):
+        chips.epoch = 3
+    backwards = [second[index] for index in reversed(range(8))][::-1]
+    for index in range(8):
+        assert same_chip(first[index], backwards[index])
+    assert not all(same_chip(first[index], other[index]) for index in range(8))
+
+
+def test_shares_are_shares_of_chips(tmp_path):
+    scenes = [make_named_scene((64, 64), number) for number in range(3)]
+    places = draw_places([(64, 64)] * 3, 30)
+    options = {"scale": (1, 1), "colour": 0.0, "steps": 25}
+    plain = make_dataset(scenes, places, tmp_path, **options)
+    pasted = make_dataset(scenes, places, tmp_path, copy_paste=0.3, **options)
+    assert len(plain) == len(pasted) == 100
+    changed = sum(not same_chip(plain[index], pasted[index]) for index in range(100))
+    assert 15 <= changed <= 45
+
+
+def test_without_shares_chips_are_cut_as_they_always_were(tmp_path):
+    """What one pixel of the chips of an epoch comes from, as drawn before there were any shares."""
+    shapes = [(150, 260), (50, 40)]
+    scenes = [make_coordinate_scene(shape) for shape in shapes]
+    chips = make_dataset(scenes, draw_places(shapes, 300), tmp_path, colour=0.0, scale=(1, 1))
+    chips.epoch = 2
+    drawn = [np.rint(chips[index].image[:, 30, 20] * 100).tolist() for index in range(6)]
+    assert drawn == [[106, 220], [125, 193], [49, 31], [60, 133], [6, 17], [94, 33]]

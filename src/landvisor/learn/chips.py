@@ -10,11 +10,16 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from landvisor.learn.augment import Chip, draw_geometry, jitter_colour, make_generator
+from landvisor.learn.copy_paste import centre_on, draw_class, draw_spot, paste
 from landvisor.learn.cutting import Cutting, cut, hold_place
+from landvisor.learn.recolour import Curves, bend_curves, measure_curves, recolour
 from landvisor.learn.regions import Region, RegionCache
 from landvisor.learn.sampling import Material, Origin, Sampler
 from landvisor.learn.scaling import Scaling
+from landvisor.learn.targets import Geometry
 from landvisor.recipe import FitSpec
+
+_PASTE, _RECOLOUR = 6, 8  # streams of random numbers, apart from those of `sampling`
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,11 @@ class ChipDataset(Dataset[Chip]):
         self.deviation = deviation
         self.seed = seed
         self.lesson = lesson or Lesson()
-        self.sampler = Sampler(material, seed, unlabelled=self.lesson.unlabelled)
+        self.sampler = Sampler(
+            material, seed, unlabelled=self.lesson.unlabelled, balanced=spec.balanced_chips
+        )
         self.epoch = 0
+        self._curves: dict[Region, Curves | None] = {}
 
     def __len__(self) -> int:
         return count_steps(len(self.material.regions), self.spec) * self.spec.batch_size
@@ -74,10 +82,12 @@ class ChipDataset(Dataset[Chip]):
     def __getitem__(self, index: int) -> Chip:
         generator = make_generator(self.seed, epoch=self.epoch, sample=index)
         origin = self.sampler.choose(index, epoch=self.epoch)
-        found = self._cut(origin, generator)
+        found = self._paste(self._cut_chip(origin, generator), index)
         plain = self.scaling.apply(found.image, found.valid)
+        moved = self._recolour(found, origin.region, index)
+        seen = plain if moved is None else self.scaling.apply(moved, found.valid)
         strength = max(self.spec.colour, self.lesson.colour or 0)
-        varied = jitter_colour(plain, generator, strength=strength, std=self.deviation)
+        varied = jitter_colour(seen, generator, strength=strength, std=self.deviation)
         np.copyto(varied, 0, where=~found.valid)
         return Chip(
             varied,
@@ -87,24 +97,79 @@ class ChipDataset(Dataset[Chip]):
             guide=found.guide,
         )
 
-    def _cut(self, origin: Origin, generator: np.random.Generator) -> Cutting:
-        shape, side = origin.region.window.shape, self.material.side
-        geometry = draw_geometry(
+    def _cut_chip(self, origin: Origin, generator: np.random.Generator) -> Cutting:
+        side = self.material.side
+        geometry = self._draw(origin, generator, side=side)
+        targets = origin.targets
+        if len(targets):
+            held = origin.anchor
+            chosen = int(generator.integers(len(targets))) if held is None else held
+            geometry = hold_place(
+                generator,
+                geometry,
+                anchor=targets.coords[[chosen]],
+                shape=origin.region.window.shape,
+                side=side,
+            )
+        return self._cut(origin, geometry, side=side)
+
+    def _paste(self, chip: Cutting, index: int) -> Cutting:
+        generator = np.random.default_rng([self.seed, self.epoch, index, _PASTE])
+        if generator.random() >= self.spec.copy_paste:
+            return chip
+        label = draw_class(generator, self.material.counts)
+        origin = self.sampler.draw_of(label, generator)
+        assert origin.anchor is not None, "a class is drawn by its places"
+        at = draw_spot(generator, self.material.side)
+        geometry = centre_on(
+            self._draw(origin, generator, side=at.rows),
+            place=origin.targets.coords[[origin.anchor]],
+            shape=origin.region.window.shape,
+            side=at.rows,
+        )
+        patch = self._cut(origin, geometry, side=at.rows)
+        return paste(chip, patch, at=at, stride=self.lesson.stride)
+
+    def _recolour(self, chip: Cutting, region: Region, index: int) -> NDArray[np.float32] | None:
+        """Return the image as other light, or another region's, would have it; or None."""
+        generator = np.random.default_rng([self.seed, self.epoch, index, _RECOLOUR])
+        if generator.random() >= self.spec.match_histogram:
+            return None
+        own = self._measure(region)
+        if own is None:
+            return None
+        others = self._others(region)
+        if others and generator.random() < 0.5:
+            other = self._measure(others[generator.integers(len(others))])
+            if other is not None:
+                return recolour(chip.image, own=own, other=other, share=generator.random())
+        return recolour(chip.image, own=own, other=bend_curves(own, generator))
+
+    def _others(self, region: Region) -> list[Region]:
+        """List the regions of other scenes, or of the same where there is only one."""
+        everywhere = self.material.everywhere
+        elsewhere = [other for other in everywhere if other.scene != region.scene]
+        return elsewhere or [other for other in everywhere if other != region]
+
+    def _measure(self, region: Region) -> Curves | None:
+        if region not in self._curves:
+            self._curves[region] = measure_curves(self.cache.read(region))
+        return self._curves[region]
+
+    def _draw(self, origin: Origin, generator: np.random.Generator, *, side: int) -> Geometry:
+        return draw_geometry(
             generator,
-            shape=shape,
+            shape=origin.region.window.shape,
             out_size=(side, side),
             flips=self.spec.flips,
             scale=self.spec.scale,
         )
-        targets, guide = origin.targets, self.lesson.guide
-        if len(targets):
-            held = origin.anchor
-            chosen = int(generator.integers(len(targets))) if held is None else held
-            anchor = targets.coords[[chosen]]
-            geometry = hold_place(generator, geometry, anchor=anchor, shape=shape, side=side)
+
+    def _cut(self, origin: Origin, geometry: Geometry, *, side: int) -> Cutting:
+        guide = self.lesson.guide
         return cut(
             self.cache.read(origin.region),
-            targets,
+            origin.targets,
             geometry=geometry,
             side=side,
             guide=None if guide is None else guide[origin.region],

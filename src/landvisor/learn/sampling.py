@@ -55,6 +55,13 @@ class Material:
         position = np.repeat(np.arange(len(present)), [len(part) for part in present])
         return {int(c): position[label == c] for c in np.unique(label)}
 
+    @cached_property
+    def counts(self) -> dict[int, int]:
+        """Number of places of each class, over all regions."""
+        label = np.concatenate([targets.label for targets in self.targets])
+        classes, counts = np.unique(label, return_counts=True)
+        return {int(c): int(n) for c, n in zip(classes, counts, strict=True)}
+
 
 @dataclass(frozen=True)
 class Origin:

@@ -94,6 +94,17 @@ def crop_targets(targets: Targets, window: Window) -> Targets:
     return _with_coords(inside, inside.coords - np.array([window.row, window.col]))
 
 
+def shift_targets(targets: Targets, *, row: float, col: float) -> Targets:
+    """Count places from another first pixel: add to their rows and columns."""
+    return _with_coords(targets, targets.coords + np.array([row, col]))
+
+
+def join_targets(first: Targets, second: Targets) -> Targets:
+    """Put the places of both together."""
+    parts = ((getattr(t, field.name) for t in (first, second)) for field in fields(Targets))
+    return Targets(*(np.concatenate(list(part)) for part in parts))
+
+
 def move_targets(targets: Targets, geometry: Geometry, *, shape: Shape, out_size: Shape) -> Targets:
     """Move places along with their chip; those that leave it are dropped from it.
 
