@@ -4,8 +4,10 @@ import torch
 from torch import nn
 
 from landvisor.learn.augment import Batch
+from landvisor.learn.losses import partial_cross_entropy
 from landvisor.learn.nets import Stage
 from landvisor.learn.objective import Objective, cell_shares, ramp
+from landvisor.learn.task import Turn
 from landvisor.recipe import FitSpec, TeacherSpec
 
 CLASSES = 3
@@ -27,7 +29,7 @@ class Pixelwise(nn.Module):
 
 
 def loss_at_places(logits, labels, weight=None, *, total=None):
-    return nn.functional.cross_entropy(logits, labels) if len(labels) else logits.sum()
+    return partial_cross_entropy(logits, labels, weight=weight, total=total)
 
 
 def make_batch(seed=0, places=20, size=32):
@@ -59,8 +61,12 @@ def make_objective(network, **teacher):
     )
 
 
-def run(objective, net, batch, **where):
-    return objective(net, batch, **{"epoch": 0, "step": 0, "share": 1.0, **where})
+def run(objective, net, batch, *, share=1.0, parts=()):
+    task = objective.settle(objective.ask(batch, Turn(0, 0, share), parts=parts))
+    found = [objective.terms(net, task.part(part)) for part in parts or [slice(0, 2)]]
+    terms = {name: sum(each[name] for each in found) for name in found[0]}
+    objective.note(terms)
+    return sum(terms.values())
 
 
 @pytest.fixture
@@ -136,6 +142,6 @@ def test_averaged_weights_gain_their_say_along_the_ramp(net):
 def test_shares_of_cells_count_their_pixels():
     valid = torch.zeros(1, 5, 6, dtype=torch.bool)
     valid[0, :3, :2] = True
-    found = cell_shares(valid, (3, 3), stride=2)
+    found = cell_shares(valid, stride=2)
     assert torch.equal(found[0, :, 0], torch.tensor([1.0, 0.5, 0.0]))
     assert (found[0, :, 1:] == 0).all()

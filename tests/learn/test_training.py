@@ -8,13 +8,18 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from landvisor.learn.augment import Chip
+from landvisor.errors import RecipeError
+from landvisor.learn.augment import Chip, collate
 from landvisor.learn.checkpoint import Journal
-from landvisor.learn.fit import Course, Plan, train_network
+from landvisor.learn.fit import train_network
 from landvisor.learn.losses import make_loss
 from landvisor.learn.nets import Stage
 from landvisor.learn.objective import Objective
+from landvisor.learn.plan import Course, Plan
+from landvisor.learn.portions import cut
 from landvisor.learn.targets import Targets
+from landvisor.learn.task import Turn
+from landvisor.ranks import ALONE
 from landvisor.recipe import FitSpec, TeacherSpec
 
 CLASSES, SIDE = 3, 16
@@ -49,7 +54,10 @@ class Toy(nn.Module):
 
 
 class Chips(Dataset):
-    """Chips that follow from epoch and index; some hold few places, some hold none."""
+    """Chips that follow from epoch and index; some hold few places, those of `bare` none.
+
+    Positions in `bare` are those in two batches after each other.
+    """
 
     def __init__(self, spec, *, bare=()):
         self.spec = spec
@@ -63,7 +71,8 @@ class Chips(Dataset):
         generator = np.random.default_rng([self.epoch, index])
         image = generator.normal(size=(2, SIDE, SIDE)).astype(np.float32)
         place = index % self.spec.batch_size
-        count = 0 if place in self.bare else 1 + 3 * place
+        none = index % (2 * self.spec.batch_size) in self.bare
+        count = 0 if none else 1 + 3 * place
         coords = generator.uniform(0, SIDE - 1, (count, 2))
         label = (image[0][tuple(coords.round().astype(int).T)] > 0).astype(np.int64)
         valid = np.ones((SIDE, SIDE), dtype=bool)
@@ -74,23 +83,29 @@ class Chips(Dataset):
         return Chip(image, valid, targets, plain=image + 0.1, guide=guide.astype(np.float32))
 
 
-def train(folder, *, evaluate=None, bare=(), teacher=None, course=None, **fit):
+def make_objective(network, spec, teacher):
+    return Objective(
+        network,
+        make_loss(spec),
+        fit=spec,
+        teacher=TeacherSpec(**teacher),
+        classes=CLASSES,
+        deviation=1.0,
+        seed=0,
+        bf16=False,
+    )
+
+
+def train(folder, *, evaluate=None, bare=(), teacher=None, course=None, ranks=ALONE, **fit):
     base = {"epochs": 3, "steps": 4, "batch_size": 4, "lr": 0.02, "precision": "fp32"}
     spec = FitSpec(**{**base, **fit})
     network = Toy()
-    plan = Plan(spec, 0, 1.0, bf16=False, journal=Journal(folder, "run"), course=course)
+    plan = Plan(
+        spec, 0, 1.0, bf16=False, journal=Journal(folder, "run"), course=course, ranks=ranks
+    )
 
     def objective(network):
-        return Objective(
-            network,
-            make_loss(spec),
-            fit=spec,
-            teacher=TeacherSpec(**(teacher or {})),
-            classes=CLASSES,
-            deviation=1.0,
-            seed=0,
-            bf16=False,
-        )
+        return make_objective(network, spec, teacher or {})
 
     chips = Chips(spec, bare=bare)
     progress = train_network(network, chips, objective=objective, evaluate=evaluate, plan=plan)
@@ -154,3 +169,70 @@ def test_other_optimisers_resume_exactly(tmp_path, optimizer):
     again, _ = train(tmp_path / "parts", evaluate=told(scores[1:]), **options)
     assert distance(again, whole) == 0
     assert progress.history["loss"][-1] < progress.history["loss"][0]
+
+
+SMALL = {"epochs": 1, "steps": 3, "average": 0.5}
+TAUGHT = {"source": "both", "threshold": 0.3, "ramp": 0.0, "cutmix": 1.0}
+
+
+@pytest.mark.parametrize("loss", ["focal", "ce", "bce"])
+def test_a_batch_in_parts_gives_the_gradients_of_the_whole(loss):
+    """Terms of all kinds, chips of unequal numbers of places, and one without any."""
+    spec = FitSpec(loss=loss, gamma=1.0, pairwise=3.0, **SMALL, batch_size=5)
+    chips = Chips(spec, bare=(1,))
+    batch = collate([chips[index] for index in range(5)])
+    found = []
+    for parts in (1, 2, 3, 5):
+        network = Toy()
+        objective = make_objective(network, spec, TAUGHT)
+        pieces = cut(5, parts)
+        task = objective.settle(objective.ask(batch, Turn(0, 0, 1.0), parts=pieces))
+        for piece in pieces:
+            sum(objective.terms(network, task.part(piece)).values()).backward()
+        found.append(torch.cat([p.grad.flatten() for p in network.parameters()]))
+    assert found[0].norm() > 0.1
+    for other in found[1:]:
+        assert torch.allclose(other, found[0], rtol=1e-4, atol=1e-6)
+
+
+def test_where_memory_runs_out_smaller_batches_give_the_same_weights(tmp_path, caplog, monkeypatch):
+    whole, _ = train(tmp_path / "whole", teacher=TAUGHT, **SMALL)
+    forward, failures = Toy.forward, []
+
+    def run_out(self, image):
+        if len(image) > 2:
+            failures.append(len(image))
+            raise torch.OutOfMemoryError("no memory")
+        return forward(self, image)
+
+    monkeypatch.setattr(Toy, "forward", run_out)
+    parts, progress = train(tmp_path / "parts", teacher=TAUGHT, **SMALL)
+    assert failures == [4]
+    assert progress.parts == 2
+    assert distance(whole, parts) < 1e-5
+    assert caplog.text.count("over 2 parts of the batch") == 1
+
+
+def test_memory_that_runs_out_halfway_leaves_no_gradients_behind(tmp_path, monkeypatch):
+    whole, _ = train(tmp_path / "whole", **SMALL)
+    forward, calls = Toy.forward, []
+
+    def run_out(self, image):
+        calls.append(len(image))
+        if len(calls) in (1, 3):
+            raise torch.OutOfMemoryError("no memory")
+        return forward(self, image)
+
+    monkeypatch.setattr(Toy, "forward", run_out)
+    parts, _ = train(tmp_path / "parts", **SMALL)
+    assert calls[:8] == [4, 2, 2, 1, 1, 1, 1, 1]
+    assert distance(whole, parts) < 1e-5
+
+
+def test_no_memory_for_one_chip_is_said_in_one_line(tmp_path, monkeypatch):
+    def run_out(self, image):
+        raise torch.OutOfMemoryError("no memory")
+
+    monkeypatch.setattr(Toy, "forward", run_out)
+    with pytest.raises(RecipeError, match="a single chip; lower"):
+        train(tmp_path, **SMALL)

@@ -37,6 +37,7 @@ class Progress:
         recent: Criterion of the latest epochs, oldest first.
         peak: Highest mean of `recent` so far.
         drops: Epochs after which the rate fell, where it waits for gains.
+        parts: In how many parts a batch is computed, so that it fits into memory.
         history: Loss and scores of every epoch, by name; NaN is unknown.
         seconds: Time spent so far, over all sittings.
         done: Nothing is left to do.
@@ -52,6 +53,7 @@ class Progress:
     recent: list[float] = field(default_factory=list)
     peak: float = -math.inf
     drops: list[int] = field(default_factory=list)
+    parts: int = 1
     history: dict[str, list[float]] = field(default_factory=dict)
     seconds: float = 0.0
     done: bool = False

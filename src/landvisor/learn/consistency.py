@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -52,16 +53,20 @@ class Trust:
             return torch.full_like(self.confidence, self.threshold)
         return self.confidence.clamp(max=self.threshold)
 
-    def weigh(self, teacher: Tensor, valid: Tensor) -> Tensor:
+    def weigh(
+        self, teacher: Tensor, valid: Tensor, *, total: Callable[[Tensor], Tensor] | None = None
+    ) -> Tensor:
         """Return `[b, h, w]`: the weight of each cell, 0 where the teacher is not believed.
 
         Args:
             teacher: `[b, class, h, w]`: its probabilities.
             valid: `[b, h, w]`: 1 for data, 0 for none, or a share.
+            total: Adds up what is counted here and wherever else the batch's other chips are.
         """
         sure, label = teacher.max(dim=1)
         believed = (sure >= self.thresholds().to(sure.device)[label]) & (valid > 0)
-        self._learn(sure, label, believed=believed, valid=valid)
+        counted = self._count(sure, label, believed=believed, valid=valid)
+        self._learn(*(counted if total is None else total(counted)))
         weight = believed * valid
         if self.balance:
             weight = weight * self._class_weights().to(sure.device)[label]
@@ -75,15 +80,17 @@ class Trust:
         """Go on from what `state` returned."""
         self.confidence, self.counts = state["confidence"].clone(), state["counts"].clone()
 
-    def _learn(self, sure: Tensor, label: Tensor, *, believed: Tensor, valid: Tensor) -> None:
-        classes = len(self.counts)
-        known = valid > 0
+    def _count(self, sure: Tensor, label: Tensor, *, believed: Tensor, valid: Tensor) -> Tensor:
+        """Return `[3, class]`: pixels seen, the sum of their probabilities, pixels believed."""
+        classes, known = len(self.counts), valid > 0
         seen = _count(label[known], classes)
-        total = _count(label[known], classes, weights=sure[known])
-        mean = total / seen.clamp(min=1)
-        moved = self.confidence.lerp(mean, 1 - _MOMENTUM)
+        sums = _count(label[known], classes, weights=sure[known])
+        return torch.stack([seen, sums, _count(label[believed], classes)])
+
+    def _learn(self, seen: Tensor, sums: Tensor, believed: Tensor) -> None:
+        moved = self.confidence.lerp(sums / seen.clamp(min=1), 1 - _MOMENTUM)
         self.confidence = torch.where(seen > 0, moved, self.confidence)
-        self.counts = self.counts.lerp(_count(label[believed], classes), 1 - _MOMENTUM)
+        self.counts = self.counts.lerp(believed, 1 - _MOMENTUM)
 
     def _class_weights(self) -> Tensor:
         counts = self.counts
@@ -94,7 +101,13 @@ class Trust:
 
 
 def consistency_loss(
-    logits: Tensor, teacher: Tensor, weight: Tensor, *, kind: Consistency, valid: Tensor
+    logits: Tensor,
+    teacher: Tensor,
+    weight: Tensor,
+    *,
+    kind: Consistency,
+    valid: Tensor,
+    total: Tensor | None = None,
 ) -> Tensor:
     """Compare what a network says with what a teacher says of the same cells.
 
@@ -110,6 +123,7 @@ def consistency_loss(
         weight: `[b, h, w]`: 0 leaves a cell out, whatever it holds.
         kind: How they are compared.
         valid: `[b, h, w]`: share of data in each cell.
+        total: Divisor in place of Σ valid, at least 1, for parts of a batch.
 
     Returns:
         A scalar; an exact 0 with a graph where nothing is believed.
@@ -123,7 +137,7 @@ def consistency_loss(
     else:
         each = (log_p.exp() - target).square().sum(dim=1)
     counted = torch.where(weight > 0, each * weight, 0.0).sum()
-    return counted / valid.sum().clamp(min=1)
+    return counted / (valid.sum() if total is None else total).clamp(min=1)
 
 
 def semi_supervised_loss(

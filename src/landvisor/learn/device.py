@@ -6,11 +6,18 @@ import torch
 from torch import Tensor
 
 from landvisor.learn.nets import Network, Stage
+from landvisor.ranks import Ranks
 
 
 def find_device() -> torch.device:
     """Return the accelerator if there is one, else the processor."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def claim_device(ranks: Ranks) -> None:
+    """Give each of the processes on a machine an accelerator of its own, if there are any."""
+    if ranks.count > 1 and torch.cuda.is_available():
+        torch.cuda.set_device(ranks.local)
 
 
 def uses_bf16(precision: str, device: torch.device) -> bool:

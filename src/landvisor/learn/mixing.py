@@ -54,7 +54,7 @@ def mix_places(batch: Batch, boxes: Sequence[Box]) -> Batch:
     the first for the last.
     """
     count = len(boxes)
-    edges = torch.as_tensor(boxes, dtype=batch.coords.dtype)
+    edges = torch.as_tensor(boxes, dtype=batch.coords.dtype, device=batch.coords.device)
     taker = (batch.batch - 1) % count
     kept = torch.nonzero(~_inside(batch.coords, edges[batch.batch])).flatten()
     pasted = torch.nonzero(_inside(batch.coords, edges[taker])).flatten()

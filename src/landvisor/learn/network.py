@@ -20,15 +20,17 @@ from landvisor.learn.checkpoint import Journal, Progress, digest_run
 from landvisor.learn.chips import ChipDataset, Lesson
 from landvisor.learn.device import find_device, uses_bf16
 from landvisor.learn.encoders import Encoder
-from landvisor.learn.fit import Course, Evaluate, MakeObjective, Plan, train_network
+from landvisor.learn.fit import MakeObjective, train_network
 from landvisor.learn.guide import instant_job, make_guide
 from landvisor.learn.instant import InstantLearner
 from landvisor.learn.job import Job
+from landvisor.learn.keeper import Evaluate
 from landvisor.learn.losses import PlaceLoss, make_loss
 from landvisor.learn.model import Model
 from landvisor.learn.nets import Network, build_network, start_encoder
 from landvisor.learn.network_predictor import NetworkPredictor, make_predictor
 from landvisor.learn.objective import Objective
+from landvisor.learn.plan import Course, Plan
 from landvisor.learn.prior import make_adjustment, note_prior
 from landvisor.learn.regions import Region, RegionCache, find_regions, group_by_shape
 from landvisor.learn.sampling import Material, find_bare, gather_material

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,10 +16,12 @@ from landvisor.learn.average import WeightAverage
 from landvisor.learn.checkpoint import State, copy_state
 from landvisor.learn.consistency import Trust, consistency_loss
 from landvisor.learn.device import run_network, run_stages
+from landvisor.learn.loss_inputs import divide
 from landvisor.learn.losses import PlaceLoss, sample_logits
 from landvisor.learn.mixing import Box, draw_boxes, mix_maps, mix_places
 from landvisor.learn.nets import Network, Stage
-from landvisor.learn.pairwise import pairwise_loss
+from landvisor.learn.pairwise import pairwise_loss, weigh_pairs
+from landvisor.learn.task import Task, Total, Totals, Turn, Word
 from landvisor.recipe import FitSpec, TeacherSpec
 
 _RAMP = 5.0
@@ -26,11 +30,36 @@ _NEAR = 3.0  # cells: the deviation of the pairwise term's window
 _MIX = 7  # a stream of random numbers of its own
 
 
+def _alone(tensor: Tensor) -> Tensor:
+    return tensor
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A batch that teachers were asked about, before anything is decided.
+
+    Attributes:
+        batch: As the network sees it, what was pasted included.
+        turn: Which step it is.
+        known: `[b, h, w]`: share of data in each cell; None where nobody teaches.
+        told: `[b, class, h, w]`: what the averaged weights say; None where they have no say.
+        rise: Their say, 0 to 1.
+    """
+
+    batch: Batch
+    turn: Turn
+    known: Tensor | None = None
+    told: Tensor | None = None
+    rise: float = 0.0
+
+
 class Objective:
     """The loss of a batch, and the averaged weights that follow the network.
 
-    One forward pass of the network serves both terms. The loss at places and the term of the
-    teachers have denominators of their own: labelled weight and cells with data.
+    One forward pass of the network serves all terms. The loss at places and the term of the
+    teachers have denominators of their own: labelled weight and cells with data, of the whole
+    batch. So a step is `ask`, `settle`, and then `terms` of the task or, one after the other, of
+    its parts; what several processes find is added up.
 
     Args:
         network: What learns, on its device.
@@ -55,6 +84,7 @@ class Objective:
         seed: int,
         bf16: bool,
     ) -> None:
+        self.stride = network.stride
         self.loss = loss
         self.fit = fit
         self.teacher = teacher
@@ -71,35 +101,76 @@ class Objective:
         self._sums: dict[str, float] = defaultdict(float)
         self._steps = 0
 
-    def __call__(
-        self, network: Network, batch: Batch, *, epoch: int, step: int, share: float
-    ) -> Tensor:
-        """Return the loss of a batch.
+    def ask(self, batch: Batch, turn: Turn, *, parts: Sequence[slice] = ()) -> Asked:
+        """Mix the chips of a batch, and ask the averaged weights what they show.
 
         Args:
-            network: What learns.
-            batch: On any device.
-            epoch: From 0.
-            step: Of the epoch, from 0.
-            share: Of the whole training that lies behind, 0 to 1.
+            batch: On the network's device.
+            turn: Which step it is.
+            parts: Chips that are computed at once; all where empty.
         """
-        guided = self._teaches()
-        seen = self._mix(batch, epoch=epoch, step=step) if guided else (batch, None)
-        mixed, boxes = seen
-        stages = run_stages(network, mixed.image, bf16=self.bf16)
-        terms = {"places": self._at_places(stages, mixed)}
+        if not self.teacher.teaches:
+            return Asked(batch, turn)
+        boxes = self._draw_boxes(batch, turn)
+        mixed = mix_places(batch, boxes)._replace(
+            image=mix_maps(batch.image, boxes), valid=mix_maps(batch.valid, boxes), plain=None
+        )
+        if batch.guide is not None:
+            mixed = mixed._replace(guide=mix_maps(batch.guide, boxes, stride=self.stride))
+        rise = ramp(turn.share, self.teacher.ramp) if self.teacher.averages else 0.0
+        told = None
+        if rise > 0:
+            whole = [slice(0, len(batch.image))]
+            seen = torch.cat([self._ask_average(batch, chips) for chips in parts or whole])
+            told = mix_maps(seen, boxes, stride=self.stride)
+        return Asked(mixed, turn, cell_shares(mixed.valid, stride=self.stride), told, rise)
+
+    def settle(self, asked: Asked, *, total: Total = _alone) -> Task:
+        """Decide what is believed, and what terms are divided by.
+
+        Args:
+            asked: What `ask` returned.
+            total: Adds up over all processes that share the batch.
+        """
+        batch, known, weight = asked.batch, asked.known, asked.batch.weight
+        pairs = self._weigh_pairs(batch) if self.fit.pairwise else weight.new_zeros(())
+        cells = weight.new_zeros(()) if known is None else known.sum()
+        totals = Totals(*total(torch.stack([weight.sum(), cells, pairs])).unbind())
+        task = Task(batch, asked.turn, totals, known)
+        if known is None:
+            return task
+        words = []
+        if self.teacher.instructs:
+            assert batch.guide is not None, "chips carry the guide"
+            say = 1 - asked.rise / 2 if self.teacher.averages else 1.0
+            sure = batch.guide.amax(dim=1) * known
+            words.append(Word(batch.guide, sure, "soft_ce", say))
+        if asked.told is not None:
+            weight = self.trust.weigh(asked.told, known, total=total)
+            self._sums["believed"] += float((weight > 0).sum() / totals.cells.clamp(min=1))
+            say = asked.rise / 2 if self.teacher.instructs else asked.rise
+            words.append(Word(asked.told, weight, self.teacher.consistency, say))
+        return replace(task, words=tuple(words))
+
+    def terms(self, network: Network, task: Task) -> dict[str, Tensor]:
+        """Return the terms of the loss, of which the sum is lowered, by name."""
+        stages = run_stages(network, task.batch.image, bf16=self.bf16)
         logits = stages[0].logits
-        if boxes is not None:
-            terms["teacher"] = self._teach(network, logits, batch, mixed.valid, boxes, share=share)
+        terms = {"places": self._at_places(stages, task)}
+        if task.known is not None:
+            terms["teacher"] = self.teacher.weight * _heed(logits, task, task.known)
         if self.fit.pairwise:
-            terms["pairwise"] = self._compare(network, logits, mixed)
-        for name, term in terms.items():
-            self._note(f"loss_{name}", term)
-        if step == 0 and "teacher" in terms:
+            terms["pairwise"] = self._compare(logits, task)
+        if task.turn.step == 0 and "teacher" in terms:
             pull = _gradient_ratio(network, terms["places"], terms["teacher"])
             self._sums["gradient_ratio"] = pull
+        return terms
+
+    def note(self, terms: Mapping[str, Tensor]) -> None:
+        """Remember the terms of a step for the next report."""
+        for name, term in terms.items():
+            self._sums[f"loss_{name}"] += float(term.detach())
         self._steps += 1
-        return torch.stack(list(terms.values())).sum()
 
     def follow(self, network: Network) -> None:
         """Let the averaged weights take a step towards the network's."""
@@ -110,11 +181,12 @@ class Objective:
         """Return the network that validation scores and the model keeps."""
         return network if self.average is None else self.average.network
 
-    def report(self) -> dict[str, float]:
+    def report(self, *, total: Total = _alone) -> dict[str, float]:
         """Return means over the steps since the last report: terms, believed share."""
         steps = max(self._steps, 1)
         ratio = self._sums.pop("gradient_ratio", None)
-        found = {name: total / steps for name, total in self._sums.items()}
+        sums = torch.tensor(list(self._sums.values()), dtype=torch.float64)
+        found = dict(zip(self._sums, (total(sums) / steps).tolist(), strict=True))
         self._sums.clear()
         self._steps = 0
         return found if ratio is None else {**found, "gradient_ratio": ratio}
@@ -135,74 +207,61 @@ class Objective:
             self.average.network.load_state_dict(_take(state, "average."))
             self.average.steps = int(state["steps"])
 
-    def _at_places(self, stages: tuple[Stage, ...], batch: Batch) -> Tensor:
+    def _at_places(self, stages: tuple[Stage, ...], task: Task) -> Tensor:
         """Return the network's own loss, and the mean of its supervised stages' beside it."""
-        losses = []
+        batch, losses = task.batch, []
         for stage in stages:
             chosen = sample_logits(stage.logits, batch.coords, batch.batch, size=stage.size)
-            losses.append(self.loss(chosen, batch.label, batch.weight))
+            losses.append(self.loss(chosen, batch.label, batch.weight, total=task.totals.places))
         own, *sides = losses
         return own + _SIDES * torch.stack(sides).mean() if sides else own
 
-    def _compare(self, network: Network, logits: Tensor, batch: Batch) -> Tensor:
+    def _compare(self, logits: Tensor, task: Task) -> Tensor:
+        batch = task.batch
         found = pairwise_loss(
             logits,
-            batch.image.to(logits.device),
-            valid=batch.valid.to(logits.device),
-            stride=network.stride,
+            batch.image,
+            valid=batch.valid,
+            stride=self.stride,
             sigma_colour=self.fit.pairwise_colour * self.deviation,
             sigma_position=_NEAR,
         )
-        return self.fit.pairwise * found
+        share = divide(self._weigh_pairs(batch), task.totals.pairs)
+        return self.fit.pairwise * share * found
 
-    def _teaches(self) -> bool:
-        return self.teacher.source != "none" and self.teacher.weight > 0
+    def _weigh_pairs(self, batch: Batch) -> Tensor:
+        return weigh_pairs(batch.valid, stride=self.stride, sigma_position=_NEAR)
 
-    def _mix(self, batch: Batch, *, epoch: int, step: int) -> tuple[Batch, list[Box]]:
-        generator = np.random.default_rng([self.seed, epoch, step, _MIX])
+    def _draw_boxes(self, batch: Batch, turn: Turn) -> list[Box]:
+        generator = np.random.default_rng([self.seed, turn.epoch, turn.step, _MIX])
         count, size = len(batch.image), (batch.image.shape[-2], batch.image.shape[-1])
-        boxes = draw_boxes(generator, count, size=size, share=self.teacher.cutmix)
-        mixed = mix_places(batch, boxes)._replace(
-            image=mix_maps(batch.image, boxes), valid=mix_maps(batch.valid, boxes)
+        whole = count if turn.whole is None else turn.whole
+        boxes = draw_boxes(generator, whole, size=size, share=self.teacher.cutmix)
+        return boxes[turn.first : turn.first + count]
+
+    @torch.no_grad()
+    def _ask_average(self, batch: Batch, chips: slice) -> Tensor:
+        assert self.average is not None, "an average teaches"
+        assert batch.plain is not None, "chips carry what it sees"
+        logits = run_network(self.average.network, batch.plain[chips], bf16=self.bf16)
+        return torch.softmax(logits.float(), dim=1)
+
+
+def _heed(logits: Tensor, task: Task, known: Tensor) -> Tensor:
+    """Compare logits with the words of all teachers."""
+    terms = [
+        word.say
+        * consistency_loss(
+            logits,
+            word.told,
+            word.weight,
+            kind=word.kind,
+            valid=known,
+            total=task.totals.cells,
         )
-        return mixed, boxes
-
-    def _teach(
-        self,
-        network: Network,
-        logits: Tensor,
-        batch: Batch,
-        valid: Tensor,
-        boxes: list[Box],
-        *,
-        share: float,
-    ) -> Tensor:
-        known = cell_shares(valid.to(logits.device), logits.shape[-2:], stride=network.stride)
-        rise = ramp(share, self.teacher.ramp) if self.teacher.averages else 0.0
-        terms = []
-        if self.teacher.instructs:
-            assert batch.guide is not None, "chips carry the guide"
-            say = 1 - rise / 2 if self.teacher.averages else 1.0
-            guide = mix_maps(batch.guide, boxes, stride=network.stride).to(logits.device)
-            sure = guide.amax(dim=1) * known
-            terms.append(say * consistency_loss(logits, guide, sure, kind="soft_ce", valid=known))
-        if rise > 0:
-            assert self.average is not None, "an average teaches"
-            assert batch.plain is not None, "chips carry what it sees"
-            with torch.no_grad():
-                told = run_network(self.average.network, batch.plain, bf16=self.bf16)
-                told = mix_maps(torch.softmax(told.float(), dim=1), boxes, stride=network.stride)
-            weight = self.trust.weigh(told, known)
-            self._note("believed", (weight > 0).float().sum() / known.sum().clamp(min=1))
-            say = rise / 2 if self.teacher.instructs else rise
-            kind = self.teacher.consistency
-            terms.append(say * consistency_loss(logits, told, weight, kind=kind, valid=known))
-        if not terms:
-            return logits.sum() * 0
-        return self.teacher.weight * torch.stack(terms).sum()
-
-    def _note(self, name: str, value: Tensor) -> None:
-        self._sums[name] += float(value.detach())
+        for word in task.words
+    ]
+    return torch.stack(terms).sum() if terms else logits.sum() * 0
 
 
 def ramp(share: float, length: float) -> float:
@@ -215,9 +274,9 @@ def ramp(share: float, length: float) -> float:
     return float(np.exp(-_RAMP * (1 - t) ** 2))
 
 
-def cell_shares(valid: Tensor, cells: torch.Size | tuple[int, int], *, stride: int) -> Tensor:
+def cell_shares(valid: Tensor, *, stride: int) -> Tensor:
     """Return `[b, h, w]`: the share of pixels with data in each cell of `stride` pixels."""
-    rows, cols = cells[0] * stride - valid.shape[-2], cells[1] * stride - valid.shape[-1]
+    rows, cols = (-length % stride for length in valid.shape[-2:])
     whole = F.pad(valid.float()[:, None], (0, cols, 0, rows))
     return F.avg_pool2d(whole, stride)[:, 0]
 

@@ -78,6 +78,22 @@ def pairwise_loss(
     return loss
 
 
+def weigh_pairs(
+    valid: Tensor, *, stride: int, radius: int = 3, dilation: int = 1, sigma_position: float
+) -> Tensor:
+    """Return Σ s_ij, the denominator of `pairwise_loss`, to weigh parts of a batch by.
+
+    Arguments are those of `pairwise_loss`.
+    """
+    size = -(-valid.shape[-2] // stride), -(-valid.shape[-1] // stride)
+    _, gate = _pool(valid[:, None].float(), valid, stride=stride, size=size)
+    cells = gate.float()
+    near = cells.new_zeros(())
+    for first, second, far in _Window(radius, dilation, sigma=sigma_position).pairs(size):
+        near += (cells[first] * cells[second]).sum() * math.exp(-far)
+    return near
+
+
 @dataclass(frozen=True)
 class _Window:
     radius: int
