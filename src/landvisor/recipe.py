@@ -196,6 +196,18 @@ class TeacherSpec(Spec):
     """Strength of random colour changes in what the network sees and its average does not."""
     unlabelled: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of chips from regions without places: of the same large scenes, or `--unlabelled`."""
+    rounds: Count = 1
+    """Trainings; in further ones an instant model on the encoder of the one before teaches."""
+    self_training: bool = False
+    """Train once more, on pixels that the network is sure of as well, by `threshold`."""
+
+    @field_validator("rounds")
+    @classmethod
+    def _check_rounds(cls, rounds: int, info: ValidationInfo) -> int:
+        instructs = info.data.get("source") in ("instant", "both", None)  # None was refused itself
+        if rounds > 1 and not (instructs and info.data.get("weight", 1)):
+            raise ValueError("only an instant model teaches in rounds; choose it by teacher.source")
+        return rounds
 
     @property
     def teaches(self) -> bool:

@@ -118,6 +118,18 @@ def overlay(above: LabelledPixels, below: LabelledPixels) -> LabelledPixels:
     return LabelledPixels(above.shape, *arrays)
 
 
+def find_near(pixels: NDArray[np.int64], shape: Shape) -> NDArray[np.int64]:
+    """Return the positions, row * cols + col, of pixels `[n, 2]` and of their neighbours.
+
+    Args:
+        pixels: (row, col) of each.
+        shape: Size of the scene as `(rows, cols)`; what lies outside is left out.
+    """
+    around = (pixels[:, None] + np.argwhere(np.ones((3, 3))) - 1).reshape(-1, 2)
+    inside = around[((around >= 0) & (around < np.array(shape))).all(axis=1)]
+    return np.unique(inside[:, 0] * shape[1] + inside[:, 1])
+
+
 def no_pixels(shape: Shape) -> LabelledPixels:
     """Return a scene of which nothing is labelled."""
     nothing = np.zeros(0, dtype=np.int64)

@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 _Tensors = dict[str, NDArray[Any]]
 
+_TUNED = "the features that trees read are those of an encoder that a network has fine-tuned"
+
 
 class InstantLearner:
     """Fits a classifier to the features of labelled places.
@@ -44,17 +46,18 @@ class InstantLearner:
 
     Args:
         job: `recipe.net.model` is `instant`, `bank` or `forest`.
+        encoder: What `instant` reads in place of the recipe's pretrained encoder.
 
     Raises:
         RecipeError: If `instant` is asked for without pretrained encoder weights.
         ModelError: If the encoder does not exist or its weights do not fit.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, encoder: FrozenEncoder | None = None) -> None:
         assert job.recipe.net.model in INSTANT_MODELS, "`auto` was settled before"
         self._job = job
-        encoder, self._notes = _load_frozen(job)
-        reader = FeatureReader(_sigmas(job.recipe), encoder)
+        loaded, self._notes = _load_frozen(job) if encoder is None else (encoder, (_TUNED,))
+        reader = FeatureReader(_sigmas(job.recipe), loaded)
         self._table = FeatureTable(job.scenes, reader, job.recipe.predict)
 
     def fit(self, train: Places, val: Places | None, *, seed: int) -> Model:
@@ -76,9 +79,15 @@ class InstantLearner:
         return Model(note_prior(card, together), InstantPredictor(reader, classifier))
 
     def predict(self, model: Model, places: Places) -> NDArray[np.float32]:
-        """Return `[n, classes]`: probabilities at places, each from its most interior window."""
-        assert isinstance(model.predictor, InstantPredictor), "a model of this learner"
-        return model.adjust(model.predictor.classifier.predict(self._table.rows(places)), axis=1)
+        """Return `[n, classes]`: probabilities at places, each from its most interior window.
+
+        Models of learners with another encoder may be asked as well; their features are not kept.
+        """
+        assert isinstance(model.predictor, InstantPredictor), "an instant model"
+        reader, table = model.predictor.reader, self._table
+        if reader is not table.reader:
+            table = FeatureTable(self._job.scenes, reader, self._job.recipe.predict)
+        return model.adjust(model.predictor.classifier.predict(table.rows(places)), axis=1)
 
     def prepare(self, places: Places) -> None:
         """Compute the features of places that several fits will need, in one pass."""
@@ -135,7 +144,7 @@ class InstantPredictor:
         """
         encoder = None
         if card.recipe.net.model == "instant":
-            encoder = _build_frozen(card.recipe, card.bands, scaling=scaling_of_card(card))
+            encoder = build_frozen(card.recipe, card.bands, scaling=scaling_of_card(card))
             encoder.load(take_prefixed(tensors, "encoder."))
         classifier = read_classifier(
             card.extra["classifier"], take_prefixed(tensors, "classifier.")
@@ -175,7 +184,17 @@ def _load_frozen(job: Job) -> tuple[FrozenEncoder | None, tuple[str, ...]]:
     return frozen, loaded.notes
 
 
-def _build_frozen(recipe: Recipe, bands: tuple[str, ...], *, scaling: Scaling) -> FrozenEncoder:
+def build_frozen(recipe: Recipe, bands: tuple[str, ...], *, scaling: Scaling) -> FrozenEncoder:
+    """Build the encoder of a recipe, for weights that are loaded thereafter.
+
+    Args:
+        recipe: Names the encoder, and the zooms at which it reads.
+        bands: Names of the bands, in order.
+        scaling: From native units to what the encoder reads.
+
+    Raises:
+        ModelError: If timm lacks the encoder.
+    """
     bare = {"encoder_weights": "none", "encoder_mean": None, "encoder_std": None}
     empty = load_encoder(recipe.net.model_copy(update=bare), bands)
     zooms = recipe.instant.scales

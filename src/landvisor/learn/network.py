@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+import zlib
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from landvisor.accuracy.confusion import count_confusion
 from landvisor.card import Card, card_classes
 from landvisor.errors import PointsError
-from landvisor.geo.places import SOURCES, Places, concatenate
+from landvisor.geo.places import SOURCES, Places, concatenate, no_places
 from landvisor.geo.tiling import Shape
 from landvisor.labels.balance import class_weights
 from landvisor.learn.checkpoint import Journal, Progress, digest_run
@@ -42,16 +43,33 @@ __all__ = ["NetworkLearner", "NetworkPredictor", "score"]
 
 
 @dataclass(frozen=True)
+class Support:
+    """What a training is given besides labelled places.
+
+    Attributes:
+        instant: Fits the trees that teach, where trees do; None takes those of the recipe.
+        pseudo: Places that a network labelled, learned from by networks alone.
+        course: An earlier training to repeat.
+    """
+
+    instant: InstantLearner | None = None
+    pseudo: Places = field(default_factory=no_places)
+    course: Course | None = None
+
+
+@dataclass(frozen=True)
 class Choice:
     """A fitted network, and how its training went.
 
     Attributes:
         model: With the weights of the best epoch.
         progress: Of the training.
+        support: What it was given besides labelled places.
     """
 
     model: Model
     progress: Progress
+    support: Support
 
 
 @dataclass(frozen=True)
@@ -73,10 +91,12 @@ class NetworkLearner:
         """
         return self.refit(self.choose(train, val, seed=seed), train, val, seed=seed)
 
-    def choose(self, train: Places, val: Places | None, *, seed: int) -> Choice:
+    def choose(
+        self, train: Places, val: Places | None, *, seed: int, support: Support | None = None
+    ) -> Choice:
         """Fit on `train` alone, as `fit` does before a refit."""
         checked = val if val is not None and len(val) else None
-        return self._train(train, checked, seed=seed)
+        return self._train(train, checked, seed=seed, support=support or Support())
 
     def refit(self, choice: Choice, train: Places, val: Places | None, *, seed: int) -> Model:
         """Train anew on all places for the epochs that `val` chose, where the recipe asks for it.
@@ -87,30 +107,30 @@ class NetworkLearner:
             return choice.model
         course = Course(choice.progress.best_epoch, tuple(choice.progress.drops))
         log.info("the network is trained anew on all places for %d epochs", course.epochs)
-        again = self._train(concatenate([train, val]), None, seed=seed, course=course)
+        support = replace(choice.support, course=course)
+        again = self._train(concatenate([train, val]), None, seed=seed, support=support)
         return _with_choice(again, choice)
 
-    def _train(
-        self, train: Places, val: Places | None, *, seed: int, course: Course | None = None
-    ) -> Choice:
+    def _train(self, train: Places, val: Places | None, *, seed: int, support: Support) -> Choice:
         encoder = self._encoder(seed)
         ids = self.job.legend.ids
         net = self.job.recipe.net
         network = build_network(net, self._bands, classes=len(ids), encoder=encoder, seed=seed)
         scaling = self._scaling(encoder)
-        chips = self._chips(train, scaling, stride=network.stride, seed=seed)
-        places = [train] if val is None else [train, val]
+        chips = self._chips(train, scaling, stride=network.stride, seed=seed, support=support)
+        learned = concatenate([train, support.pseudo])
+        places = [learned] if val is None else [learned, val]
         progress = train_network(
             network,
             chips,
-            objective=self._objective(train, chips, seed=seed),
+            objective=self._objective(learned, chips, seed=seed),
             evaluate=None if val is None else self._evaluation(val, scaling),
-            plan=self._plan(network, encoder, chips, places=places, course=course),
+            plan=self._plan(network, encoder, chips, places=places, course=support.course),
         )
         predictor = make_predictor(network, scaling, precision=self.job.recipe.fit.precision)
         card = self._card(encoder, scaling)
-        made = _with_results(card, train, val=val, progress=progress)
-        return Choice(Model(note_prior(made, train), predictor), progress)
+        made = _with_results(card, learned, val=val, progress=progress)
+        return Choice(Model(note_prior(made, learned), predictor), progress, support)
 
     def predict(self, model: Model, places: Places) -> NDArray[np.float32]:
         """Return `[n, classes]`: probabilities at places, each from its most interior window."""
@@ -131,7 +151,8 @@ class NetworkLearner:
         return [scene.shape for scene in self.job.scenes]
 
     @cached_property
-    def _cache(self) -> RegionCache:
+    def cache(self) -> RegionCache:
+        """The decoded parts of the imagery."""
         scenes = (*self.job.scenes, *self.job.unlabelled)
         return RegionCache(scenes, self.job.folder / "chips")
 
@@ -150,9 +171,11 @@ class NetworkLearner:
         dtype = str(self.job.scenes[0].dtype) if encoder.picture_range else None
         return make_scaling(self.job.radiometry, dtype=dtype, mean=encoder.mean, std=encoder.std)
 
-    def _chips(self, train: Places, scaling: Scaling, *, stride: int, seed: int) -> ChipDataset:
-        spec = self.job.recipe.fit
-        material = gather_material(train, self._shapes, legend=self.job.legend, chip=spec.chip)
+    def _chips(
+        self, train: Places, scaling: Scaling, *, stride: int, seed: int, support: Support
+    ) -> ChipDataset:
+        spec, learned = self.job.recipe.fit, concatenate([train, support.pseudo])
+        material = gather_material(learned, self._shapes, legend=self.job.legend, chip=spec.chip)
         if not material.regions:
             raise PointsError(
                 f"none of {len(train)} places has an active class of the legend; a network needs "
@@ -160,16 +183,18 @@ class NetworkLearner:
             )
         teacher = self.job.recipe.teacher
         if teacher.teaches and teacher.unlabelled:
-            material = self._add_bare(material, train, seed=seed)
+            material = self._add_bare(material, learned, seed=seed)
         deviation = np.asarray(self.job.radiometry.std) / np.asarray(scaling.std)
         return ChipDataset(
             material,
-            self._cache,
+            self.cache,
             scaling=scaling,
             spec=spec,
             deviation=deviation.astype(np.float32),
             seed=seed,
-            lesson=self._lesson(train, material.everywhere, stride=stride, seed=seed),
+            lesson=self._lesson(
+                train, material.everywhere, stride=stride, seed=seed, support=support
+            ),
         )
 
     def _add_bare(self, material: Material, train: Places, *, seed: int) -> Material:
@@ -185,15 +210,20 @@ class NetworkLearner:
         return replace(material, bare=bare)
 
     def _lesson(
-        self, train: Places, regions: tuple[Region, ...], *, stride: int, seed: int
+        self,
+        train: Places,
+        regions: tuple[Region, ...],
+        *,
+        stride: int,
+        seed: int,
+        support: Support,
     ) -> Lesson:
         spec = self.job.recipe.teacher
         guide = None
         if spec.instructs and spec.teaches:
             folder = self.job.folder / "guide"
-            guide = make_guide(
-                self.instant, train, regions, cache=self._cache, folder=folder, seed=seed
-            )
+            learner = support.instant or self.instant
+            guide = make_guide(learner, train, regions, cache=self.cache, folder=folder, seed=seed)
         colour = spec.colour if spec.averages and spec.teaches else None
         return Lesson(colour, guide, stride, spec.unlabelled)
 
@@ -238,9 +268,10 @@ class NetworkLearner:
             "seed": chips.seed,
             "bf16": bf16,
             "course": None if course is None else [course.epochs, course.drops],
+            "guide": [zlib.crc32(t.tobytes()) for t in (chips.lesson.guide or {}).values()],
             "legend": self.job.legend.ids,
             "scaling": [chips.scaling.mean, chips.scaling.std],
-            "pixels": [self._cache.checksum(region) for region in chips.material.everywhere],
+            "pixels": [self.cache.checksum(region) for region in chips.material.everywhere],
         }
         digest = digest_run(network, places=places, choices=choices)
         return Plan(
@@ -250,6 +281,8 @@ class NetworkLearner:
             bf16=bf16,
             journal=Journal(self.job.folder, digest),
             progress=self.job.progress,
+            curves=self.job.curves,
+            ranks=self.job.ranks,
             course=course,
         )
 
@@ -268,7 +301,7 @@ class NetworkLearner:
         result = np.full((len(places), len(self.job.legend.ids)), np.nan, dtype=np.float32)
         found = find_regions(places, self._shapes, size=spec.window, overlap=spec.overlap)
         for group in group_by_shape(found, spec.batch_size):
-            pixels = [self._cache.read(region) for region, _ in group]
+            pixels = [self.cache.read(region) for region, _ in group]
             inside = [places.coords[at] - (r.window.row, r.window.col) for r, at in group]
             result[np.concatenate([at for _, at in group])] = predictor.predict_at(
                 np.stack([part.data for part in pixels]),
@@ -329,12 +362,13 @@ def _with_results(card: Card, train: Places, *, val: Places | None, progress: Pr
 
 
 def _with_choice(again: Choice, choice: Choice) -> Model:
-    """Let a refitted model's card tell of the training that was validated, too."""
+    """Let a refitted model's card tell of the trainings before it, too."""
     card, chosen = again.model.card, choice.model.card
     training = {
+        **chosen.training,
         **card.training,
         "refitted": True,
-        "seconds": round(choice.progress.seconds + again.progress.seconds, 1),
+        "seconds": round(chosen.training["seconds"] + again.progress.seconds, 1),
         "history": chosen.training["history"],
     }
     note = f"trained anew on all places for {again.progress.epochs} epochs, as validation chose"

@@ -22,15 +22,15 @@ from landvisor.learn.encoders import match_bands
 from landvisor.learn.instant import InstantLearner
 from landvisor.learn.job import Job, Learner
 from landvisor.learn.model import Model
-from landvisor.learn.network import NetworkLearner
 from landvisor.learn.pair import PairLearner
 from landvisor.learn.prior import check_adjustment
+from landvisor.learn.rounds import RoundsLearner
 from landvisor.recipe import INSTANT_MODELS, NetSpec, Recipe
 
 log = logging.getLogger(__name__)
 
 LEARNERS: dict[str, Callable[[Job], Learner]] = {
-    **dict.fromkeys(NETWORKS, NetworkLearner),
+    **dict.fromkeys(NETWORKS, RoundsLearner),
     **dict.fromkeys(INSTANT_MODELS, InstantLearner),
 }
 _USUAL = (3, 4)
