@@ -37,7 +37,7 @@ from tiles import ENCODER, READING, draw_points, resize_collection, spread
 
 Settings = dict[str, Any]
 
-ERA = 1  # counts changes of defaults and of training, which make older models others
+ERA = 2  # counts changes of defaults and of training, which make older models others
 SIZES = {"dunes": 256, "roads": 256}
 BARE: Settings = {
     "labels.class_weights": "none", "fit.flips": False, "fit.scale": [1, 1], "fit.colour": 0,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from landvisor.card import Card, card_classes
-from landvisor.errors import ModelError
+from landvisor.errors import ModelError, RecipeError
 from landvisor.geo.legend import legend_from_names
 from landvisor.geo.locate import Losses
 from landvisor.geo.places import make_places
@@ -109,3 +109,20 @@ def test_named_weights_that_are_missing_are_an_error_and_a_named_model_is_kept()
         train.settle_model(missing, ("red", "green", "blue"))
     named = Recipe().with_values({"net.model": "forest"})
     assert train.settle_model(named, ("a",)) == (named, ())
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"net.model": "forest", "teacher.source": "instant"}, "no teacher can teach"),
+        ({"net.model": "unet", "teacher.source": "both", "fit.average": 0}, "no averaged weights"),
+    ],
+)
+def test_a_teacher_that_could_do_nothing_is_refused(values, said):
+    with pytest.raises(RecipeError, match=said):
+        train.check_teacher(Recipe().with_values(values))
+
+
+def test_a_teacher_with_a_network_is_not_refused():
+    train.check_teacher(Recipe().with_values({"net.model": "fpn", "teacher.source": "average"}))
+    train.check_teacher(Recipe())

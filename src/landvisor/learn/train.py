@@ -12,7 +12,7 @@ import numpy as np
 from landvisor.accuracy.assess import Assessment, assess_places
 from landvisor.accuracy.folds import Folds, assign_folds, split_validation
 from landvisor.architectures import NETWORKS
-from landvisor.errors import ModelError
+from landvisor.errors import ModelError, RecipeError
 from landvisor.geo.places import SOURCES, Places
 from landvisor.labels.balance import resolve_area
 from landvisor.labels.enrich import choose_learned
@@ -70,14 +70,35 @@ def make_learner(job: Job) -> Learner:
     """Prepare the learner that a job's recipe names.
 
     Raises:
-        RecipeError: If the area prior does not fit the legend, or is needed and missing.
+        RecipeError: If the area prior does not fit the legend, or is needed and missing, or a
+            teacher has nobody to teach or no weights to teach with.
     """
     check_adjustment(job.recipe)
+    check_teacher(job.recipe)
     if job.recipe.labels.area_prior:
         resolve_area(job.recipe.labels.area_prior, job.legend)  # before anything is computed
     if job.recipe.net.partner == "instant":
         return PairLearner(job)
     return LEARNERS[job.recipe.net.model](job)
+
+
+def check_teacher(recipe: Recipe) -> None:
+    """Refuse a teacher that could not do anything.
+
+    Raises:
+        RecipeError: If the model is no network, or averaged weights teach that are not kept.
+    """
+    model, source = recipe.net.model, recipe.teacher.source
+    if source != "none" and model not in NETWORKS:
+        raise RecipeError(
+            f"teacher.source {source!r} was given with net.model {model!r}, which no teacher can "
+            "teach; choose a network, such as --model unet"
+        )
+    if recipe.teacher.averages and not recipe.fit.average:
+        raise RecipeError(
+            f"teacher.source {source!r} was given with fit.average 0, so no averaged weights "
+            "teach; give a decay such as 0.99, or teacher.source 'instant'"
+        )
 
 
 def fit_material(
