@@ -83,6 +83,39 @@ def test_a_model_learns_from_grown_labels_and_its_card_says_so(landvisor, demo, 
     assert any("labels made from labels are learned from" in n for n in read_card(model).notes)
 
 
+def test_what_a_map_is_sure_of_teaches_the_next_model(landvisor, demo, bundle, tmp_path):
+    labels, model = tmp_path / "sure.tif", tmp_path / "m.safetensors"
+    said = landvisor(
+        "grow", demo.scene, demo.points, "--from-map", bundle[0], "--threshold", 0.8,
+        "--out", labels,
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    assert "held-out points lie on new labels" in said.out
+    assert (read(labels)[1] == SOURCES["pseudo"]).sum() > 200
+    said = landvisor(
+        "fit", demo.scene, demo.points, "--grown", labels, "--model", "forest", "--out", model
+    )
+    assert said.code == 0, said.err
+    assert read_card(model).training["places_per_source"]["pseudo"] > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--threshold", 0.9), "--threshold goes with --from-map"),
+        (("--from-map", "MAP", "--radius", 5), "nothing grows"),
+        (("--from-map", "MAP", "--set", "grow.method=disc"), "nothing grows"),
+    ],
+)
+def test_growing_and_taking_from_a_map_are_two_things(
+    landvisor, demo, bundle, tmp_path, options, named
+):
+    given = [bundle[0] if text == "MAP" else text for text in options]
+    said = landvisor("grow", demo.scene, demo.points, *given, "--out", tmp_path / "g.tif")
+    assert said.code == 2
+    assert named in said.err
+
+
 def test_a_recipe_grows_labels_on_the_way_and_scores_none_of_them(landvisor, demo, tmp_path):
     said = landvisor(
         "map", demo.scene, demo.points, "--model", "forest", "--folds", 3,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -35,6 +36,12 @@ DIRECT = {
               "default.")  # fmt: skip
 @click.option("--features", type=click.Choice(["raw", "bank"]),
               help="With region: what is compared, the bands or the filter bank.")  # fmt: skip
+@click.option("--from-map", "maps", type=click.Path(path_type=Path),
+              help="Grow nothing: take pixels that a map is sure of, a folder of map or "
+              "predict.")  # fmt: skip
+@click.option("--threshold", type=click.FloatRange(0, 1, min_open=True),
+              help="With --from-map: least probability of the class; 0.95 if not "
+              "given.")  # fmt: skip
 @making_options
 def command(inputs: tuple[str, ...], **values: Any) -> None:
     """Grow labels from places over the like pixels around them.
@@ -44,8 +51,25 @@ def command(inputs: tuple[str, ...], **values: Any) -> None:
     scenes of split test are left out.
     """
     o.start_talking(values)
+    if values["maps"] is not None:
+        _take_from_map(inputs, values)
+        return
+    if values["threshold"] is not None:
+        raise click.UsageError("--threshold goes with --from-map")
     recipe = choose_recipe(values, DIRECT, path="grow.method", usual="region")
     idle = [f"--{name}" for name in ("tolerance", "features") if values[name] is not None]
     if idle and recipe.grow.method != "region":
         raise click.UsageError(f"{idle[0]} goes with --method region")
     make_and_tell(inputs, values, seed=recipe.seed, grow=recipe.grow)
+
+
+def _take_from_map(inputs: tuple[str, ...], values: o.Values) -> None:
+    from landvisor.labels.sure_map import SureMap
+    from landvisor.recipe import GrowSpec
+
+    recipe = choose_recipe(values, DIRECT, path="grow.method", usual="none")
+    if recipe.grow != GrowSpec():
+        raise click.UsageError("with --from-map nothing grows; leave out how, in the recipe too")
+    given = values["threshold"]
+    maps = SureMap(values["maps"]) if given is None else SureMap(values["maps"], given)
+    make_and_tell(inputs, values, seed=recipe.seed, sure_map=maps)

@@ -12,6 +12,7 @@ import click
 from landvisor.cli import options as o
 
 if TYPE_CHECKING:
+    from landvisor.labels.sure_map import SureMap
     from landvisor.recipe import GrowSpec, LinkSpec, Recipe
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ def make_and_tell(
     seed: int,
     link: LinkSpec | None = None,
     grow: GrowSpec | None = None,
+    sure_map: SureMap | None = None,
 ) -> None:
     """Link or grow labels, publish them, and print what came of it.
 
@@ -73,6 +75,7 @@ def make_and_tell(
         seed: Of the recipe.
         link: How places are linked; None links none.
         grow: How labels grow; None grows none.
+        sure_map: Maps whose sure pixels become labels; None takes none.
     """
     from landvisor.labels.extend import Making
     from landvisor.labels.make import make_labels
@@ -86,6 +89,7 @@ def make_and_tell(
         making=Making(
             link=link or LinkSpec(),
             grow=grow or GrowSpec(),
+            sure_map=sure_map,
             holdout=values["holdout"],
             min_purity=values["min_purity"],
             seed=seed,

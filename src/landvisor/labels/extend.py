@@ -29,6 +29,7 @@ from landvisor.labels.purity import (
     draw_held_out,
     join_tallies,
 )
+from landvisor.labels.sure_map import SureMap, leave_known
 from landvisor.parallel import map_ordered
 from landvisor.recipe import GrowSpec, LinkSpec
 
@@ -45,6 +46,7 @@ class Making:
         grower: A function that grows in place of `grow.method`, or None.
         features: Returns what `region` compares, `[feature, row, col]` of a scene, such as an
             encoder's; None compares what `grow.features` names.
+        sure_map: Finished maps whose sure pixels are labels too, below all others; None is none.
         holdout: Share of the features held out to measure purity where no mask tells it.
         min_purity: Classes whose new labels are not shown to reach it lose them; 0 keeps all.
         seed: Of the choice of what is held out.
@@ -55,6 +57,7 @@ class Making:
     grow: GrowSpec = field(default_factory=GrowSpec)
     grower: Grower | None = None
     features: Callable[[Scene], NDArray[np.floating]] | None = None
+    sure_map: SureMap | None = None
     holdout: float = 0.2
     min_purity: float = 0.0
     seed: int = 0
@@ -141,13 +144,14 @@ def extend_ground(
     if not tally.before.any():
         raise PointsError("no labelled place was found to link or grow from; see `check`")
     purity = Purity(tally, ground.legend, held_out=not ground.has_truth)
+    values = add_counts(values for _, _, _, values in results)
     rejected = purity.below(making.min_purity) if making.min_purity else ()
     return Extension(
         [found for found, _, _, _ in results],
         purity,
         sum((links for _, _, links, _ in results), LinkFacts()),
         rejected,
-        describe_unknown(add_counts(values for _, _, _, values in results), ground.legend),
+        (*describe_unknown(values, ground.legend), *_describe_map(ground, making)),
     )
 
 
@@ -190,9 +194,17 @@ def describe_choices(making: Making) -> dict[str, Any]:
         own = {"method": getattr(making.grower, "__name__", "grower")} if making.grower else {}
         given = {"features": "given"} if making.features else {}
         parts["grow"] = {**making.grow.model_dump(), **own, **given}
+    if making.sure_map is not None:
+        parts["map"] = making.sure_map.describe()
     return {
         **parts, "seed": making.seed, "holdout": making.holdout, "min_purity": making.min_purity
     }  # fmt: skip
+
+
+def _describe_map(ground: Ground, making: Making) -> tuple[str, ...]:
+    if making.sure_map is None or ground.has_truth:
+        return ()
+    return ("a map that has learned from these points agrees with them more than with others",)
 
 
 def _extend_one(
@@ -208,10 +220,17 @@ def _extend_one(
         features = making.features(scene)  # an encoder takes its time, and is asked once
         making = replace(making, features=lambda _: features)
     # threads are spent on scenes, and on the blocks of a scene that is alone
-    extend = partial(
-        extend_places, scene=scene, making=making, scale=scale,
-        workers=making.workers if len(ground.scenes) == 1 else 1,
-    )  # fmt: skip
+    alone = len(ground.scenes) == 1
+    told = None
+    if making.sure_map is not None:
+        told = making.sure_map.read(scene, legend=ground.legend, alone=alone)
+
+    def extend(places: Places) -> tuple[LabelledPixels, LinkFacts]:
+        made, facts = extend_places(
+            places, scene, making, scale=scale, workers=making.workers if alone else 1
+        )
+        return (made if told is None else overlay(made, leave_known(told, places))), facts
+
     pixels, links = extend(places)
     if labelled.truth is not None:
         checked, right = check_against_mask(pixels, labelled.truth)

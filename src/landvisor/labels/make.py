@@ -145,7 +145,8 @@ def make_labels(
         return _conclude(ground, making, kept, pixels=pure)
     target = Path(out)
     single = _is_file(target, scenes=len(collection))
-    how.check_out(target, kind="file" if single else "folder", read=[*whole.sources(), points])
+    read = [*whole.sources(), points, making.sure_map.folder if making.sure_map else None]
+    how.check_out(target, kind="file" if single else "folder", read=read)
     ground = find_ground(collection, points, options=how)
     if single:
         with publish_file(target, overwrite=how.overwrite) as aside:
