@@ -29,6 +29,7 @@ FAST = {
     "fit.chip": 64,
     "fit.epochs": 1,
     "fit.steps": 1,
+    "fit.average": 0,
     "fit.batch_size": 2,
     "fit.precision": "fp32",
     "net.encoder": "mobilenetv2_050",

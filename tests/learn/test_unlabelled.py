@@ -13,7 +13,7 @@ from landvisor.geo.places import make_places
 from landvisor.geo.radiometry import measure_radiometry
 from landvisor.geo.scene import scene_from_array
 from landvisor.learn.job import Job
-from landvisor.learn.network import NetworkLearner
+from landvisor.learn.network import NetworkLearner, Support
 from landvisor.learn.unlabelled import open_unlabelled
 from landvisor.options import Options
 from landvisor.recipe import Recipe
@@ -86,7 +86,8 @@ def test_a_guide_covers_all_regions_and_the_card_names_the_scenes(tmp_path):
     learner = NetworkLearner(job)
     model = learner.fit(draw_places(), None, seed=0)
     assert model.card.training["unlabelled_scenes"] == ["more"]
-    chips = learner._chips(draw_places(), learner._scaling(learner._loaded), stride=1, seed=0)
+    scaling = learner._scaling(learner._loaded)
+    chips = learner._chips(draw_places(), scaling, stride=1, seed=0, support=Support())
     assert {region.scene for region in chips.material.bare} == {0, 1}
     assert set(chips.lesson.guide) == set(chips.material.everywhere)
     bare = chips[3]
