@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from landvisor.files import Kind, check_output
 from landvisor.geo.rasters import Reading
+from landvisor.ranks import Ranks, find_ranks
 
 Progress = Callable[[int, int], None]
 
@@ -27,6 +30,11 @@ class Options:
         val_split: Split whose labelled places choose the model; spatial blocks by default.
         overwrite: Replace an existing output.
         progress: Show progress on stderr while training.
+        logger: What `fit` leaves of a network's training beside the model: `csv`, a table
+            `model.metrics.csv`; `tensorboard`, events in `model.tensorboard`; or `none`.
+        devices: Devices of each machine that `fit` trains a network on; None is 1, or what
+            torchrun was told.
+        nodes: Machines that `fit` trains a network on; None is 1, or what torchrun was told.
         on_rows: Called with (rows done, rows in all) while predicting.
     """
 
@@ -40,7 +48,19 @@ class Options:
     val_split: str | None = None
     overwrite: bool = False
     progress: bool = False
+    logger: Literal["csv", "tensorboard", "none"] = "csv"
+    devices: int | None = None
+    nodes: int | None = None
     on_rows: Progress | None = None
+
+    @property
+    def ranks(self) -> Ranks:
+        """Which of the processes that train together this one is.
+
+        Raises:
+            RecipeError: If devices and nodes are not those that torchrun or SLURM started.
+        """
+        return find_ranks(self.devices, self.nodes, environ=os.environ)
 
     def check_out(
         self,

@@ -10,12 +10,15 @@ from pathlib import Path
 
 from landvisor.accuracy.assess import Assessment
 from landvisor.accuracy.reference import hold_against
+from landvisor.architectures import NETWORKS
+from landvisor.errors import RecipeError
 from landvisor.files import publish_directory, publish_file, work_folder, write_json
 from landvisor.geo.bundle import MapFiles
 from landvisor.geo.collection import Collection, CollectionSource, as_collection
 from landvisor.geo.points import Points, read_points
 from landvisor.geo.radiometry import measure_radiometry
 from landvisor.labels.material import Material, check_learnable, gather
+from landvisor.learn.curves import Curves, make_curves
 from landvisor.learn.job import Job, Learner
 from landvisor.learn.model import Model
 from landvisor.learn.model_file import ModelSource, list_models, load_models, save_model
@@ -25,6 +28,7 @@ from landvisor.options import Options
 from landvisor.phrases import say_count
 from landvisor.predict.weigh import weigh_members
 from landvisor.predict.write import published, write_bundle, write_run
+from landvisor.ranks import Ranks
 from landvisor.recipe import PredictSpec, Recipe
 from landvisor.report.bundle_page import write_report
 
@@ -64,14 +68,21 @@ def fit(
         ``landvisor.fit("scene.tif", "points.gpkg", out="model.safetensors")``
     """
     how = options or Options()
+    curves = None
     if out is not None:
         how.check_out(out, kind="file", read=[*as_collection(scenes).sources(), points])
-    with work_folder(out) as folder:
-        material, settled, learner = _prepare(scenes, points, recipe or Recipe(), how, folder)
+        curves = make_curves(how, Path(out))
+    leads = how.ranks.leads  # the caches of other processes would only meet in one folder
+    with work_folder(out if leads else None) as folder:
+        material, settled, learner = _prepare(
+            scenes, points, recipe or Recipe(), how, folder, curves=curves
+        )
         model = fit_material(learner, material, settled, val_split=how.val_split)
-    if out is not None:
+    if out is not None and leads:
         with publish_file(out, overwrite=how.overwrite) as aside:
             save_model(model, aside)
+        if curves is not None:
+            curves.publish(overwrite=how.overwrite)
     return model
 
 
@@ -169,6 +180,11 @@ def map(  # noqa: A001 - the verb of the trade, and of the command line
         ``landvisor.map("scene.tif", "points.gpkg", out="result")``
     """
     how, started = options or Options(), datetime.now(UTC)
+    if how.ranks.count > 1:
+        raise RecipeError(
+            f"map works alone, and {how.ranks.count} processes were asked for; train with fit, "
+            "then predict with the model"
+        )
     how.check_out(out, kind="folder", read=[*as_collection(scenes).sources(), points])
     with work_folder(out) as work:
         material, settled, learner = _prepare(scenes, points, recipe or Recipe(), how, work)
@@ -200,17 +216,28 @@ def _weigh(
     return weigh_members(model, scenes.open_scenes(how.reading), points, spec=spec)
 
 
+def _check_ranks(ranks: Ranks, recipe: Recipe) -> None:
+    if ranks.count > 1 and recipe.net.model not in NETWORKS:
+        raise RecipeError(
+            f"{ranks.count} processes train one network, and model {recipe.net.model!r} is none; "
+            f"name one as in --model {NETWORKS[0]}, or leave --devices and --nodes out"
+        )
+
+
 def _prepare(
     scenes: CollectionSource,
     points: Path | str | Points | None,
     recipe: Recipe,
     how: Options,
     folder: Path,
+    *,
+    curves: Curves | None = None,
 ) -> tuple[Material, Recipe, Learner]:
     collection = as_collection(scenes).for_learning(how.split, how.val_split)
     material = gather(collection, points, spec=recipe.labels, options=how, seed=recipe.seed)
     check_learnable(material)
     settled, notes = settle_model(recipe, material.scenes[0].bands)
+    _check_ranks(how.ranks, settled)
     material = replace(material, notes=(*material.notes, *notes))
     unlabelled = open_unlabelled(how, material.scenes, recipe=settled)
     if unlabelled:
@@ -220,5 +247,6 @@ def _prepare(
         log.info("%s", note)
     radiometry = measure_radiometry(material.scenes, seed=recipe.seed)
     job = Job(material.scenes, material.legend, radiometry, settled, folder,
-              progress=how.progress, unlabelled=unlabelled)  # fmt: skip
+              progress=how.progress, unlabelled=unlabelled, curves=curves,
+              ranks=how.ranks)  # fmt: skip
     return material, settled, make_learner(job)

@@ -1,11 +1,16 @@
 """A network learns from points, predicts and is assessed, step by step."""
 
+import csv
 import json
 
 import pytest
 import rasterio
 
+from landvisor import workflow
 from landvisor.card import read_card
+from landvisor.errors import RecipeError
+from landvisor.options import Options
+from landvisor.recipe import Recipe
 
 SMALL = (
     "--model", "unet", "--encoder", "mobilenetv2_050", "--encoder-weights", "none", "--epochs", 2,
@@ -34,7 +39,41 @@ def test_fit_leaves_a_model_that_says_what_it_learned_from(steps, demo):
 
 def test_fit_and_predict_leave_nothing_else(steps):
     model, maps = steps
-    assert {path.name for path in model.parent.iterdir()} == {model.name, maps.name}
+    names = {path.name for path in model.parent.iterdir()}
+    assert names == {model.name, "model.metrics.csv", maps.name}
+
+
+def test_fit_leaves_a_table_of_its_epochs(steps):
+    with steps[0].with_suffix(".metrics.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert all(float(row["loss"]) > 0 and 0 <= float(row["mean_iou"]) <= 1 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("verb", "options", "said"),
+    [
+        ("fit", ("--model", "unet", "--nodes", 2), "start with srun or torchrun"),
+        ("fit", ("--model", "unet", "--devices", 9), "fit.batch_size 4 is shared by 9 processes"),
+        ("fit", ("--model", "forest", "--devices", 2), "--devices is for networks"),
+        ("fit", ("--model", "forest", "--logger", "csv"), "--logger is for networks"),
+    ],
+)
+def test_processes_that_cannot_be_had_are_refused(landvisor, demo, tmp_path, verb, options, said):
+    out = tmp_path / "model.safetensors"
+    answer = landvisor(verb, demo.scene, demo.points, "--out", out, *options)
+    assert answer.code in (1, 2)
+    assert said in answer.err
+    assert not out.exists()
+
+
+def test_map_and_instant_models_work_alone(demo, tmp_path):
+    several = Options(devices=2)
+    with pytest.raises(RecipeError, match="map works alone, and 2 processes"):
+        workflow.map(demo.scene, demo.points, out=tmp_path / "m", options=several)
+    recipe = Recipe().with_values({"net.model": "forest"})
+    with pytest.raises(RecipeError, match="2 processes train one network, and model 'forest'"):
+        workflow.fit(demo.scene, demo.points, recipe=recipe, options=several)
 
 
 def test_predict_maps_the_whole_scene(steps, demo):

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from landvisor.learn.nets import build_network
 from landvisor.ranks import find_ranks
+from landvisor.recipe import NetSpec
 
 CHILD = """
 import importlib.util, sys
@@ -28,10 +30,13 @@ OPTIONS = {
 
 
 def load_training():
+    """Return the module that trains toys, with a small U-Net for them."""
     path = Path(__file__).with_name("test_training.py")
     spec = importlib.util.spec_from_file_location("test_training", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    net = NetSpec(model="plain_unet", widths=(8, 16, 16), norm="group")
+    module.Toy = lambda: build_network(net, ("red", "nir"), classes=module.CLASSES)
     return module
 
 

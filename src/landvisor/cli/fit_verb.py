@@ -14,6 +14,7 @@ from landvisor.cli import options as o
 @o.out_option("Model file to write, ending in .safetensors.")
 @o.options(o.model_options, o.unlabelled_option, o.seed_option, o.split_option)
 @click.option("--val-split", help="Split whose labelled places choose the model, as in val.")
+@o.training_options
 @click.option("--dense", is_flag=True, help="Learn from the masks whole; give no POINTS.")
 @o.options(o.stack_option, o.label_options, o.reading_options, o.recipe_options, o.verbosity)
 def command(inputs: tuple[str, ...], **values: Any) -> None:
@@ -28,12 +29,14 @@ def command(inputs: tuple[str, ...], **values: Any) -> None:
         raise click.UsageError(f"--out {str(values['out'])!r} must end in .safetensors")
     from landvisor import workflow  # imports torch
 
+    options = o.make_options(values)
     images, points = (inputs, None) if values["dense"] else (inputs[:-1], inputs[-1])
     workflow.fit(
         o.find_collection(images, stack=values["stack"]),
         points,
         recipe=o.make_recipe(values),
         out=values["out"],
-        options=o.make_options(values),
+        options=options,
     )
-    click.echo(values["out"])
+    if options.ranks.leads:
+        click.echo(values["out"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import tomllib
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import click
 
 from landvisor.architectures import NETWORKS, PLAIN_NETWORKS
 from landvisor.errors import RecipeError
+from landvisor.ranks import find_ranks
 
 if TYPE_CHECKING:
     from landvisor.geo.collection import Collection
@@ -107,6 +109,17 @@ unlabelled_option = click.option(
     help="More images, a folder, glob or collection.csv, for a network to see without labels.",
 )  # fmt: skip
 
+training_options = options(
+    click.option(
+        "--logger", type=click.Choice(["csv", "tensorboard", "none"]),
+        help="Figures of a network's epochs, left beside the model; csv by default.",
+    ),
+    click.option(
+        "--devices", type=click.IntRange(1), help="Devices of each machine to train a network on."
+    ),
+    click.option("--nodes", type=click.IntRange(1), help="Machines to train a network on."),
+)  # fmt: skip
+
 _DIRECT = {
     "model": "net.model",
     "encoder": "net.encoder",
@@ -121,8 +134,12 @@ _DIRECT = {
 def start_talking(values: Values) -> None:
     """Send the library's log to stderr, as much of it as `-v` and `-q` ask for."""
     level = logging.INFO - 10 * min(values["verbose"], 1)
+    if not find_ranks(values.get("devices"), values.get("nodes"), environ=os.environ).leads:
+        level = logging.ERROR
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    logging.getLogger("landvisor").setLevel(logging.WARNING if values["quiet"] else level)
+    logging.getLogger("landvisor").setLevel(
+        max(level, logging.WARNING) if values["quiet"] else level
+    )
 
 
 def make_recipe(
@@ -149,8 +166,9 @@ def _check_use(values: Values, model: str) -> None:
     """Refuse options that the chosen model would ignore."""
     from landvisor.recipe import INSTANT_MODELS
 
-    if values.get("epochs") is not None and model not in NETWORKS:
-        raise click.UsageError(f"--epochs is for networks; name one with --model {NETWORKS[0]}")
+    for name in ("epochs", "logger", "devices", "nodes"):
+        if values.get(name) is not None and model not in NETWORKS:
+            raise click.UsageError(f"--{name} is for networks; name one with --model {NETWORKS[0]}")
     idle = [name for name in ("encoder", "encoder_weights") if values.get(name) is not None]
     if idle and model in {*INSTANT_MODELS, *PLAIN_NETWORKS} - {"instant"}:
         option = "--" + idle[0].replace("_", "-")
@@ -176,6 +194,9 @@ def make_options(values: Values) -> Options:
         split=values.get("split"),
         val_split=values.get("val_split"),
         overwrite=bool(values.get("overwrite")),
+        logger=values.get("logger") or "csv",
+        devices=values.get("devices"),
+        nodes=values.get("nodes"),
         progress=not quiet and sys.stderr.isatty(),
         on_rows=None if quiet else _show_rows(),
     )

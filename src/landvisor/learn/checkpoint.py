@@ -103,6 +103,13 @@ class Journal:
         with self._metrics.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps({"fit": self.digest, **record}) + "\n")
 
+    def records(self) -> list[dict[str, Any]]:
+        """Return this run's lines of `metrics.jsonl`, an epoch each."""
+        if not self._metrics.exists():
+            return []
+        lines = self._metrics.read_text(encoding="utf-8").splitlines()
+        return [record for record in map(_read_line, lines) if record.get("fit") == self.digest]
+
     def forget_after(self, epochs: int) -> None:
         """Drop this run's lines beyond the epochs that its checkpoint holds."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -115,15 +122,21 @@ class Journal:
         aside.replace(self._metrics)
 
     def _is_later(self, line: str, epochs: int) -> bool:
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError:  # the line that a kill cut off
+        record = _read_line(line)
+        if not record:
             return True
         return bool(record.get("fit") == self.digest and record["epoch"] > epochs)
 
     @property
     def _metrics(self) -> Path:
         return self.folder / "metrics.jsonl"
+
+
+def _read_line(line: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(line))
+    except json.JSONDecodeError:  # the line that a kill cut off
+        return {}
 
 
 def digest_run(network: nn.Module, *, places: list[Places], choices: dict[str, Any]) -> str:

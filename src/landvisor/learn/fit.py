@@ -55,18 +55,24 @@ def train_network(
             `mean_iou` is kept. None keeps the last.
         plan: All else.
     """
-    progress = plan.journal.restore() if plan.ranks.leads else Progress()
+    progress = _restore(plan) if plan.ranks.leads else Progress()
     # several processes begin together, or one would wait for others that have nothing to do
     if not progress.done or plan.ranks.count > 1:
         _check_ranks(plan)
         claim_device(plan.ranks)
-        if plan.ranks.leads:
-            plan.journal.forget_after(progress.epochs)
         place_network(network, find_device())
         keeper = Keeper(chips, progress, plan=plan, evaluate=evaluate)
         _run(_Module(network, objective(network), keeper=keeper), keeper)
         progress = keeper.progress
     network.load_state_dict(progress.best)
+    return progress
+
+
+def _restore(plan: Plan) -> Progress:
+    progress = plan.journal.restore()
+    plan.journal.forget_after(progress.epochs)
+    if plan.curves is not None:
+        plan.curves.start(plan.journal.digest, plan.journal.records())
     return progress
 
 

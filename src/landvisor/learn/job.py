@@ -13,7 +13,9 @@ from landvisor.geo.legend import Legend
 from landvisor.geo.places import Places
 from landvisor.geo.radiometry import Radiometry
 from landvisor.geo.scene import Scene
+from landvisor.learn.curves import Curves
 from landvisor.learn.model import Model
+from landvisor.ranks import ALONE, Ranks
 from landvisor.recipe import Recipe
 
 
@@ -29,6 +31,8 @@ class Job:
         folder: Where caches and checkpoints may be written; kept by the caller.
         progress: Show a progress bar on stderr.
         unlabelled: More scenes with the same bands, which a network's teachers speak of.
+        curves: Where the figures of every epoch of a network's training go.
+        ranks: Which of the processes that train together this one is; `folder` is its own.
     """
 
     scenes: tuple[Scene, ...]
@@ -38,6 +42,8 @@ class Job:
     folder: Path
     progress: bool = False
     unlabelled: tuple[Scene, ...] = ()
+    curves: Curves | None = None
+    ranks: Ranks = ALONE
 
 
 class Learner(Protocol):

@@ -135,7 +135,13 @@ class Keeper(lightning.Callback):  # type: ignore[misc]  # lightning is not type
         if self.plan.ranks.leads:
             self.plan.journal.write_metrics(record)
             self.plan.journal.save(self.progress)
+            if self.plan.curves is not None:
+                self.plan.curves.add(record)
         log.debug("%s", record)
+
+    def on_train_end(self, trainer: Any, _: Any) -> None:
+        """Give all processes one result: each kept batch statistics of its own."""
+        self.progress.best = trainer.strategy.broadcast(self.progress.best)
 
     def _record(
         self,

@@ -281,6 +281,8 @@ class NetworkLearner:
             bf16=bf16,
             journal=Journal(self.job.folder, digest),
             progress=self.job.progress,
+            curves=self.job.curves,
+            ranks=self.job.ranks,
             course=course,
         )
 

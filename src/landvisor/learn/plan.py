@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from landvisor.learn.checkpoint import Journal
+from landvisor.learn.curves import Curves
 from landvisor.ranks import ALONE, Ranks
 from landvisor.recipe import FitSpec
 
@@ -34,6 +35,7 @@ class Plan:
         journal: Where checkpoints and metrics go.
         progress: Show a bar on stderr.
         course: What to repeat; None follows the recipe.
+        curves: Where the figures of every epoch go besides the journal.
         ranks: Which of the processes that train together this one is.
     """
 
@@ -44,6 +46,7 @@ class Plan:
     journal: Journal
     progress: bool = False
     course: Course | None = None
+    curves: Curves | None = None
     ranks: Ranks = ALONE
 
     @property
