@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from landvisor.accuracy.assess import Assessment
 from landvisor.accuracy.reference import hold_against
-from landvisor.architectures import NETWORKS
 from landvisor.errors import RecipeError
 from landvisor.files import publish_directory, publish_file, work_folder, write_json
 from landvisor.geo.bundle import MapFiles
-from landvisor.geo.collection import Collection, CollectionSource, as_collection
-from landvisor.geo.points import Points, read_points
-from landvisor.geo.radiometry import measure_radiometry
-from landvisor.labels.material import Material, check_learnable, gather
-from landvisor.learn.curves import Curves, make_curves
-from landvisor.learn.job import Job, Learner
+from landvisor.geo.collection import CollectionSource, as_collection
+from landvisor.geo.points import Points
+from landvisor.learn.curves import make_curves
 from landvisor.learn.model import Model
 from landvisor.learn.model_file import ModelSource, list_models, load_models, save_model
-from landvisor.learn.train import cross_validate, fit_material, make_learner, settle_model
-from landvisor.learn.unlabelled import open_unlabelled
+from landvisor.learn.prepare import prepare
+from landvisor.learn.train import cross_validate, fit_material
 from landvisor.options import Options
-from landvisor.phrases import say_count
-from landvisor.predict.weigh import weigh_members
+from landvisor.predict.weigh import weigh_on_places
 from landvisor.predict.write import published, write_bundle, write_run
-from landvisor.ranks import Ranks
-from landvisor.recipe import PredictSpec, Recipe
+from landvisor.recipe import Recipe
 from landvisor.report.bundle_page import write_report
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,8 +65,8 @@ def fit(
         curves = make_curves(how, Path(out))
     leads = how.ranks.leads  # the caches of other processes would only meet in one folder
     with work_folder(out if leads else None) as folder:
-        material, settled, learner = _prepare(
-            scenes, points, recipe or Recipe(), how, folder, curves=curves
+        material, settled, learner = prepare(
+            scenes, points, recipe or Recipe(), how, folder=folder, curves=curves
         )
         model = fit_material(learner, material, settled, val_split=how.val_split)
     if out is not None and leads:
@@ -121,7 +112,7 @@ def predict(
     choices = recipe or loaded.card.recipe
     if weigh_on is not None:
         known = as_collection(scenes).select(how.val_split or how.split)
-        loaded = _weigh(loaded, known, weigh_on, how, spec=choices.predict)
+        loaded = weigh_on_places(loaded, known, weigh_on, options=how, spec=choices.predict)
     opened = collection.open_scenes(how.reading)
     with publish_directory(out, overwrite=how.overwrite) as folder:
         files = write_bundle(loaded, opened, folder, spec=choices.predict, progress=how.on_rows)
@@ -187,7 +178,7 @@ def map(  # noqa: A001 - the verb of the trade, and of the command line
         )
     how.check_out(out, kind="folder", read=[*as_collection(scenes).sources(), points])
     with work_folder(out) as work:
-        material, settled, learner = _prepare(scenes, points, recipe or Recipe(), how, work)
+        material, settled, learner = prepare(scenes, points, recipe or Recipe(), how, folder=work)
         stated = cross_validate(learner, material, settled) if settled.assess.folds else None
         model = fit_material(learner, material, settled, val_split=how.val_split)
     with publish_directory(out, overwrite=how.overwrite) as folder:
@@ -199,54 +190,3 @@ def map(  # noqa: A001 - the verb of the trade, and of the command line
         write_report(folder, files, material=material, card=model.card, assessment=stated)
         write_run(folder, settled, started, scenes=as_collection(scenes), labels=points)
     return MapResult(Path(out), stated, model)
-
-
-def _weigh(
-    model: Model,
-    scenes: Collection,
-    points: Path | str | Points,
-    how: Options,
-    *,
-    spec: PredictSpec,
-) -> Model:
-    if not isinstance(points, Points):
-        points = read_points(
-            points, class_column=how.class_column, crs=how.crs, legend=model.card.legend
-        )
-    return weigh_members(model, scenes.open_scenes(how.reading), points, spec=spec)
-
-
-def _check_ranks(ranks: Ranks, recipe: Recipe) -> None:
-    if ranks.count > 1 and recipe.net.model not in NETWORKS:
-        raise RecipeError(
-            f"{ranks.count} processes train one network, and model {recipe.net.model!r} is none; "
-            f"name one as in --model {NETWORKS[0]}, or leave --devices and --nodes out"
-        )
-
-
-def _prepare(
-    scenes: CollectionSource,
-    points: Path | str | Points | None,
-    recipe: Recipe,
-    how: Options,
-    folder: Path,
-    *,
-    curves: Curves | None = None,
-) -> tuple[Material, Recipe, Learner]:
-    collection = as_collection(scenes).for_learning(how.split, how.val_split)
-    material = gather(collection, points, spec=recipe.labels, options=how, seed=recipe.seed)
-    check_learnable(material)
-    settled, notes = settle_model(recipe, material.scenes[0].bands)
-    _check_ranks(how.ranks, settled)
-    material = replace(material, notes=(*material.notes, *notes))
-    unlabelled = open_unlabelled(how, material.scenes, recipe=settled)
-    if unlabelled:
-        said = f"{say_count(len(unlabelled), 'scene')} without labels taught too"
-        material = replace(material, notes=(*material.notes, said))
-    for note in (*material.notes, material.summary()):
-        log.info("%s", note)
-    radiometry = measure_radiometry(material.scenes, seed=recipe.seed)
-    job = Job(material.scenes, material.legend, radiometry, settled, folder,
-              progress=how.progress, unlabelled=unlabelled, curves=curves,
-              ranks=how.ranks)  # fmt: skip
-    return material, settled, make_learner(job)

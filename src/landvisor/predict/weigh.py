@@ -4,23 +4,45 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landvisor.errors import ModelError, PointsError
+from landvisor.geo.collection import Collection
 from landvisor.geo.locate import locate
 from landvisor.geo.places import Places
-from landvisor.geo.points import Points
+from landvisor.geo.points import Points, read_points
 from landvisor.geo.scene import Scene
 from landvisor.learn.ensemble import list_members, list_names, reweigh
 from landvisor.learn.model import Model
 from landvisor.learn.stacking import fit_weights
+from landvisor.options import Options
 from landvisor.predict.adapt import adapt_scenes
 from landvisor.predict.stream import check_fit, predict_rows
 from landvisor.recipe import PredictSpec
 
 log = logging.getLogger(__name__)
+
+
+def weigh_on_places(
+    model: Model,
+    scenes: Collection,
+    points: Path | str | Points,
+    *,
+    options: Options,
+    spec: PredictSpec,
+) -> Model:
+    """Read points and scenes as `options` say, and weigh the members on them: `weigh_members`."""
+    if not isinstance(points, Points):
+        points = read_points(
+            points,
+            class_column=options.class_column,
+            crs=options.crs,
+            legend=model.card.legend,
+        )
+    return weigh_members(model, scenes.open_scenes(options.reading), points, spec=spec)
 
 
 def weigh_members(
