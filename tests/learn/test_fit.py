@@ -358,7 +358,12 @@ def test_a_taught_run_that_was_interrupted_goes_on_exactly(tmp_path, monkeypatch
     assert same_weights(again, whole)
     told = read_metrics(tmp_path / "parts")[-1]
     assert told["loss_teacher"] > 0
+    assert {**told, "seconds": 0} == {**read_metrics(tmp_path / "whole")[-1], "seconds": 0}
     assert 0 < told["believed"] <= 1
+    checked = [name for name in LEGEND.names if told[f"checked.{name}"]]
+    assert {name for name in LEGEND.names if f"agreed.{name}" in told} == set(checked) != set()
+    assert all(0 < told[f"threshold.{name}"] < 0.41 for name in LEGEND.names)
+    assert any(f"accepted.{name}" in told for name in LEGEND.names)
     json.dumps(again.card.model_dump(mode="json"), allow_nan=False)
 
 

@@ -10,7 +10,8 @@ from landvisor.learn.objective import Objective, cell_shares, ramp
 from landvisor.learn.task import Turn
 from landvisor.recipe import FitSpec, TeacherSpec
 
-CLASSES = 3
+NAMES = ("water", "dry grass", "rock")
+CLASSES = len(NAMES)
 
 
 class Pixelwise(nn.Module):
@@ -54,7 +55,7 @@ def make_objective(network, **teacher):
         loss_at_places,
         fit=FitSpec(average=0.9),
         teacher=TeacherSpec(**teacher),
-        classes=CLASSES,
+        names=NAMES,
         deviation=1.0,
         seed=0,
         bf16=False,

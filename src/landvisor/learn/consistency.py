@@ -16,6 +16,7 @@ Consistency = Literal["pseudo_ce", "soft_ce", "mse"]
 
 _MOMENTUM = 0.9
 _CAP = 10.0
+_LITTLE = 1e-6  # of a cell
 
 
 class Trust:
@@ -46,6 +47,7 @@ class Trust:
         self.balance = balance
         self.confidence = torch.full((classes,), threshold)
         self.counts = torch.zeros(classes)
+        self._tally = torch.zeros(2, classes, dtype=torch.float64)
 
     def thresholds(self) -> Tensor:
         """Return the threshold of each class, `[class]`."""
@@ -65,12 +67,20 @@ class Trust:
         """
         sure, label = teacher.max(dim=1)
         believed = (sure >= self.thresholds().to(sure.device)[label]) & (valid > 0)
-        counted = self._count(sure, label, believed=believed, valid=valid)
+        counted = _count(sure, label, believed=believed, valid=valid, classes=len(self.counts))
         self._learn(*(counted if total is None else total(counted)))
         weight = believed * valid
         if self.balance:
             weight = weight * self._class_weights().to(sure.device)[label]
         return weight
+
+    def take_tally(self) -> Tensor:
+        """Return `[2, class]`, cells of each class and those believed, since the last call.
+
+        A cell without data is none, one with some counts by its share of data.
+        """
+        tally, self._tally = self._tally, torch.zeros_like(self._tally)
+        return tally
 
     def state(self) -> dict[str, Tensor]:
         """Return what a later sitting needs."""
@@ -80,17 +90,11 @@ class Trust:
         """Go on from what `state` returned."""
         self.confidence, self.counts = state["confidence"].clone(), state["counts"].clone()
 
-    def _count(self, sure: Tensor, label: Tensor, *, believed: Tensor, valid: Tensor) -> Tensor:
-        """Return `[3, class]`: pixels seen, the sum of their probabilities, pixels believed."""
-        classes, known = len(self.counts), valid > 0
-        seen = _count(label[known], classes)
-        sums = _count(label[known], classes, weights=sure[known])
-        return torch.stack([seen, sums, _count(label[believed], classes)])
-
     def _learn(self, seen: Tensor, sums: Tensor, believed: Tensor) -> None:
-        moved = self.confidence.lerp(sums / seen.clamp(min=1), 1 - _MOMENTUM)
+        moved = self.confidence.lerp(sums / seen.clamp(min=_LITTLE), 1 - _MOMENTUM)
         self.confidence = torch.where(seen > 0, moved, self.confidence)
         self.counts = self.counts.lerp(believed, 1 - _MOMENTUM)
+        self._tally += torch.stack([seen, believed])
 
     def _class_weights(self) -> Tensor:
         counts = self.counts
@@ -196,6 +200,9 @@ def semi_supervised_loss(
     return partial_focal(chosen, labels, gamma=gamma, alpha=alpha) + weight * second
 
 
-def _count(label: Tensor, classes: int, *, weights: Tensor | None = None) -> Tensor:
+def _count(sure: Tensor, label: Tensor, *, believed: Tensor, valid: Tensor, classes: int) -> Tensor:
+    """Return `[3, class]`: cells seen, the sum of their probabilities, cells believed."""
     one_hot = F.one_hot(label, classes).float()  # bincount has no exact order on an accelerator
-    return (one_hot if weights is None else one_hot * weights.float()[:, None]).sum(0).cpu()
+    known = sure.where(valid > 0, 0)  # a cell without data may hold anything
+    rows = torch.stack([valid, valid * known, valid * believed])
+    return (rows[..., None] * one_hot).sum(dim=(1, 2, 3)).cpu()

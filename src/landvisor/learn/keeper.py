@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from torch import Tensor
 
+from landvisor.learn.audit import Verdict
 from landvisor.learn.augment import Batch
 from landvisor.learn.checkpoint import Progress, copy_state
 from landvisor.learn.chips import ChipDataset
@@ -32,7 +33,7 @@ CRITERION = "mean_iou"
 # progress from luck.
 _SMOOTH = 5
 
-Evaluate = Callable[[Network], dict[str, float]]
+Evaluate = Callable[[Network], Verdict]
 
 
 class Keeper(lightning.Callback):  # type: ignore[misc]  # lightning is not typed for us
@@ -117,8 +118,8 @@ class Keeper(lightning.Callback):  # type: ignore[misc]  # lightning is not type
     def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
         """Validate, decide whether to go on, and write down how it went."""
         judged = module.objective.judged(module.network)
-        told = _evaluate(judged, self.evaluate) if self.plan.ranks.leads else {}
-        scores = trainer.strategy.broadcast(told)
+        verdict = _evaluate(judged, self.evaluate) if self.plan.ranks.leads else None
+        scores = trainer.strategy.broadcast({} if verdict is None else verdict.scores)
         self._record(module, judged, scores, optimizer=trainer.optimizers[0])
         trainer.should_stop = self.progress.done
         loss = float(module.total(torch.stack(self.losses).mean()))
@@ -130,7 +131,7 @@ class Keeper(lightning.Callback):  # type: ignore[misc]  # lightning is not type
             "lr": max(group["lr"] for group in trainer.optimizers[0].param_groups),
             "seconds": time.monotonic() - self.started,
             **scores,
-            **module.objective.report(total=module.total),
+            **module.objective.report(verdict, total=module.total),
         }
         if self.plan.ranks.leads:
             self.plan.journal.write_metrics(record)
@@ -191,9 +192,9 @@ def _choose_schedule(plan: Plan, *, validated: bool) -> str:
     return "cosine"
 
 
-def _evaluate(network: Network, evaluate: Evaluate | None) -> dict[str, float]:
+def _evaluate(network: Network, evaluate: Evaluate | None) -> Verdict | None:
     if evaluate is None:
-        return {}
+        return None
     learning = network.training
     network.eval()
     try:

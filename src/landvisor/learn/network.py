@@ -17,6 +17,7 @@ from landvisor.errors import PointsError
 from landvisor.geo.places import SOURCES, Places, concatenate, no_places
 from landvisor.geo.tiling import Shape
 from landvisor.labels.balance import class_weights
+from landvisor.learn.audit import Verdict
 from landvisor.learn.checkpoint import Journal, Progress, digest_run
 from landvisor.learn.chips import ChipDataset, Lesson
 from landvisor.learn.device import find_device, uses_bf16
@@ -234,7 +235,7 @@ class NetworkLearner:
             loss,
             fit=recipe.fit,
             teacher=recipe.teacher,
-            classes=len(self.job.legend.ids),
+            names=self.job.legend.names,
             deviation=float(chips.deviation.mean()),
             seed=seed,
             bf16=uses_bf16(recipe.fit.precision, find_device()),
@@ -290,9 +291,10 @@ class NetworkLearner:
         ids = self.job.legend.ids
         bf16 = uses_bf16(self.job.recipe.fit.precision, find_device())
 
-        def evaluate(network: Network) -> dict[str, float]:
+        def evaluate(network: Network) -> Verdict:
             found = self._predict(NetworkPredictor(network, scaling, bf16), val)
-            return score(found, val.label, ids=ids)
+            right = np.asarray(ids)[found.argmax(axis=1)] == val.label
+            return Verdict(score(found, val.label, ids=ids), found, right)
 
         return evaluate
 

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from landvisor.learn.audit import Verdict, describe_accepted, describe_agreed
 from landvisor.learn.augment import Batch
 from landvisor.learn.average import WeightAverage
 from landvisor.learn.checkpoint import State, copy_state
@@ -66,7 +67,7 @@ class Objective:
         loss: Over places.
         fit: How it is trained.
         teacher: What unlabelled pixels teach.
-        classes: Number of classes.
+        names: Of the classes.
         deviation: Standard deviation of the bands as the network reads them, their mean.
         seed: Of the run.
         bf16: Multiply in bfloat16.
@@ -79,7 +80,7 @@ class Objective:
         *,
         fit: FitSpec,
         teacher: TeacherSpec,
-        classes: int,
+        names: Sequence[str],
         deviation: float,
         seed: int,
         bf16: bool,
@@ -92,8 +93,9 @@ class Objective:
         self.seed = seed
         self.bf16 = bf16
         self.average = WeightAverage(network, decay=fit.average) if fit.average else None
+        self.names = names
         self.trust = Trust(
-            classes,
+            len(names),
             threshold=teacher.threshold,
             adaptive=teacher.adaptive,
             balance=teacher.balance,
@@ -147,7 +149,6 @@ class Objective:
             words.append(Word(batch.guide, sure, "soft_ce", say))
         if asked.told is not None:
             weight = self.trust.weigh(asked.told, known, total=total)
-            self._sums["believed"] += float((weight > 0).sum() / totals.cells.clamp(min=1))
             say = asked.rise / 2 if self.teacher.instructs else asked.rise
             words.append(Word(asked.told, weight, self.teacher.consistency, say))
         return replace(task, words=tuple(words))
@@ -181,15 +182,22 @@ class Objective:
         """Return the network that validation scores and the model keeps."""
         return network if self.average is None else self.average.network
 
-    def report(self, *, total: Total = _alone) -> dict[str, float]:
-        """Return means over the steps since the last report: terms, believed share."""
+    def report(self, verdict: Verdict | None = None, *, total: Total = _alone) -> dict[str, float]:
+        """Return means over the steps since the last report, and whom to believe.
+
+        Args:
+            verdict: What validation says of the averaged weights; None where nothing is validated.
+            total: Adds up over all processes.
+        """
         steps = max(self._steps, 1)
         ratio = self._sums.pop("gradient_ratio", None)
         sums = torch.tensor(list(self._sums.values()), dtype=torch.float64)
         found = dict(zip(self._sums, (total(sums) / steps).tolist(), strict=True))
         self._sums.clear()
         self._steps = 0
-        return found if ratio is None else {**found, "gradient_ratio": ratio}
+        if ratio is not None:
+            found["gradient_ratio"] = ratio
+        return found | self._audit(verdict)
 
     def state(self) -> State:
         """Return what a later sitting needs besides the network."""
@@ -206,6 +214,20 @@ class Objective:
         if self.average is not None:
             self.average.network.load_state_dict(_take(state, "average."))
             self.average.steps = int(state["steps"])
+
+    def _audit(self, verdict: Verdict | None) -> dict[str, float]:
+        """Say how far the averaged weights were believed, and were right, where they teach."""
+        if not (self.teacher.teaches and self.teacher.averages):
+            return {}
+        tally, thresholds = self.trust.take_tally(), self.trust.thresholds()
+        seen, believed = tally.sum(dim=1).tolist()
+        found = {"believed": believed / max(seen, 1), **describe_accepted(tally, self.names)}
+        if self.teacher.adaptive:
+            pairs = zip(self.names, thresholds.tolist(), strict=True)
+            found |= {f"threshold.{name}": value for name, value in pairs}
+        if verdict is not None:
+            found |= describe_agreed(verdict, thresholds, self.names)
+        return found
 
     def _at_places(self, stages: tuple[Stage, ...], task: Task) -> Tensor:
         """Return the network's own loss, and the mean of its supervised stages' beside it."""
