@@ -127,6 +127,19 @@ def test_terms_weigh_as_asked_and_are_reported(net):
     assert twice["gradient_ratio"] == pytest.approx(2 * once["gradient_ratio"])
 
 
+def test_the_ratio_of_pulls_waits_for_a_step_that_has_both(net):
+    same = {"threshold": 0.1, "adaptive": False, "balance": False, "cutmix": 0}
+    objective = make_objective(net, source="average", **same)
+    run(objective, net, make_batch(places=0))
+    assert "gradient_ratio" not in objective.report()
+    run(objective, net, make_batch(places=0))
+    run(objective, net, make_batch(seed=1))
+    run(objective, net, make_batch(seed=2))
+    found = objective.report()["gradient_ratio"]
+    run(objective, net, make_batch(seed=1))
+    assert 0 < found == pytest.approx(objective.report()["gradient_ratio"])
+
+
 def test_averaged_weights_gain_their_say_along_the_ramp(net):
     batch = make_batch()
     options = {"source": "average", "threshold": 0.1, "ramp": 0.5, "cutmix": 0}

@@ -162,9 +162,10 @@ class Objective:
             terms["teacher"] = self.teacher.weight * _heed(logits, task, task.known)
         if self.fit.pairwise:
             terms["pairwise"] = self._compare(logits, task)
-        if task.turn.step == 0 and "teacher" in terms:
-            pull = _gradient_ratio(network, terms["places"], terms["teacher"])
-            self._sums["gradient_ratio"] = pull
+        if "teacher" in terms and "gradient_ratio" not in self._sums:
+            first, second = terms["places"], terms["teacher"]
+            if first > 0 and second > 0:  # the epoch's first step that has both
+                self._sums["gradient_ratio"] = _gradient_ratio(network, first, second)
         return terms
 
     def note(self, terms: Mapping[str, Tensor]) -> None:
