@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -103,6 +104,16 @@ def test_a_place_at_a_pixel_gets_what_the_map_says_there(tmp_path):
         for s, (r, c) in zip(whole.scene, whole.pixels(), strict=True)
     ]
     assert np.allclose(learner.predict(model, whole), expected, atol=1e-4)
+
+
+def test_small_windows_share_half_of_themselves_whatever_more_is_asked(tmp_path):
+    scenes, truth = make_world()
+    places = draw_places(truth, 60)
+    job = make_job(tmp_path, scenes, epochs=1, steps=1)
+    recipes = [job.recipe.with_values({"predict.overlap": n}) for n in (32, 192)]
+    half, more = (NetworkLearner(replace(job, recipe=recipe)) for recipe in recipes)
+    model = more.fit(places, places, seed=0)
+    assert np.array_equal(more.predict(model, places), half.predict(model, places))
 
 
 def test_the_card_says_what_the_model_needs_and_was_trained_on(tmp_path):

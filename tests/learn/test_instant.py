@@ -153,6 +153,15 @@ def test_windows_are_read_once_and_only_where_places_are(tmp_path, monkeypatch):
     assert len(seen) == 1
 
 
+def test_small_windows_share_half_of_themselves_whatever_more_is_asked(tmp_path):
+    jobs = [
+        make_job(tmp_path, **{"net.model": "bank", "predict.window": 64, "predict.overlap": n})
+        for n in (32, 192)
+    ]
+    half, more = (InstantLearner(job)._table.rows(draw_places(40)) for job in jobs)
+    np.testing.assert_array_equal(half, more)
+
+
 @pytest.mark.parametrize("model", ["bank", "instant"])
 def test_values_without_data_change_nothing(tmp_path, weights, model):
     job = make_job(tmp_path, **weights, **{"net.model": model})

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from landvisor.errors import ModelError
 from landvisor.geo.legend import Legend
 from landvisor.geo.scene import Scene
-from landvisor.geo.tiling import Window, cover
+from landvisor.geo.tiling import Window, clip_overlap, cover
 from landvisor.learn.model import Model
 from landvisor.predict.blend import Strip
 from landvisor.predict.views import View, find_views, predict_views
@@ -76,7 +76,7 @@ def predict_rows(model: Model, scene: Scene, spec: PredictSpec) -> Iterator[MapR
     """
     check_fit(model, scene)
     views = find_views(spec)
-    overlap = min(spec.overlap, spec.window // 2)
+    overlap = clip_overlap(spec.overlap, size=spec.window)
     windows = cover(scene.shape, size=spec.window, overlap=overlap)
     lines = [list(group) for _, group in groupby(windows, key=lambda window: window.row)]
     strip = Strip(len(model.card.legend.ids), scene.shape[1], overlap=overlap)
