@@ -28,6 +28,7 @@ class WeightAverage:
     def __init__(self, network: Network, *, decay: float) -> None:
         assert 0 <= decay < 1, "a decay is below 1"
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self._mine = _list_tensors(self.network)
         self.decay = decay
         self.steps = 0
 
@@ -37,8 +38,7 @@ class WeightAverage:
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         self.steps += 1
         smooth: tuple[list[Tensor], list[Tensor]] = ([], [])
-        pairs = zip(self._tensors(self.network), self._tensors(network), strict=True)
-        for mine, theirs in pairs:
+        for mine, theirs in zip(self._mine, _list_tensors(network), strict=True):
             if mine.is_floating_point():
                 smooth[0].append(mine)
                 smooth[1].append(theirs)
@@ -46,6 +46,6 @@ class WeightAverage:
                 mine.copy_(theirs)
         torch._foreach_lerp_(*smooth, 1 - decay)
 
-    @staticmethod
-    def _tensors(network: Network) -> list[Tensor]:
-        return [*network.parameters(), *network.buffers()]
+
+def _list_tensors(network: Network) -> list[Tensor]:
+    return [*network.parameters(), *network.buffers()]

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from landvisor.learn.nets import Network, Stage
+from landvisor.learn.processor import quicken
 from landvisor.ranks import Ranks
 
 
@@ -37,6 +38,8 @@ def uses_bf16(precision: str, device: torch.device) -> bool:
 
 def place_network(network: Network, device: torch.device) -> Network:
     """Move a network to a device, its weights laid out as convolutions read them fastest."""
+    if device.type == "cpu":
+        quicken(network)
     # torch's stubs lack the overload with a memory format alone
     return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
