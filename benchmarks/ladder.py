@@ -43,6 +43,9 @@ BARE: Settings = {
     "labels.class_weights": "none", "fit.flips": False, "fit.scale": [1, 1], "fit.colour": 0,
     "fit.average": 0,
 }  # fmt: skip
+ALONE: Settings = {
+    "net.partner": "none", "teacher.source": "none", "fit.members": 1, "predict.tta": "none",
+}  # fmt: skip
 TRAINED = "WEIGHTS"  # stands for the file of encoder weights
 
 
@@ -56,7 +59,7 @@ VARIED = (*WEIGHED, "fit.flips", "fit.scale", "fit.colour")
 AVERAGED = (*VARIED, "fit.average")
 UNET: Settings = {"net.model": "unet", "net.encoder_weights": TRAINED}
 PAIR: Settings = {**UNET, "net.partner": "instant"}
-TAUGHT: Settings = {**PAIR, "teacher.source": "instant"}
+TAUGHT: Settings = {**PAIR, "teacher.source": "instant", "teacher.weight": 10}
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,11 @@ RUNGS: dict[str, Rung] = {
     "+ consistency, per class": Rung({**UNET, "teacher.source": "average"}),
     "+ instant teacher": Rung(TAUGHT, part=0),
     "+ both teachers": Rung({**UNET, "teacher.source": "both"}),
-    "+ instant teacher, pairwise": Rung({**TAUGHT, "fit.pairwise": 1.0}, part=0),
+    "+ instant teacher, two rounds": Rung({**TAUGHT, "teacher.rounds": 2}, part=0),
+    "+ instant teacher, three rounds": Rung({**TAUGHT, "teacher.rounds": 3}, part=0),
+    "+ instant teacher, pairwise": Rung({**TAUGHT, "fit.pairwise": 3}, part=0),
+    "+ instant teacher, self-training": Rung({**TAUGHT, "teacher.self_training": True}, part=0),
+    "+ instant teacher, grown labels": Rung({**TAUGHT, "grow.method": "region"}, part=0),
     "+ instant teacher, flips": Rung(TAUGHT, part=0, predict={"predict.tta": "flips"}),
     "averaged weights, with trees": Rung(PAIR),
     "instant teacher, with trees": Rung(TAUGHT),
@@ -158,7 +165,7 @@ def make_recipe(rung: Rung, bench: Bench, seed: int, extra: Settings) -> Recipe:
     file = str(bench.weights / f"{ENCODER}.safetensors")
     values = {
         "net.encoder": ENCODER, "seed": seed, "predict.window": 256, "predict.overlap": 64,
-        "instant.refit": False, **rung.settings, **extra,
+        "instant.refit": False, **ALONE, **rung.settings, **extra,
     }  # fmt: skip
     return Recipe().with_values({k: file if v == TRAINED else v for k, v in values.items()})
 

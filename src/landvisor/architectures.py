@@ -70,5 +70,5 @@ def check_partner(partner: str, *, model: str) -> None:
     Raises:
         ValueError: If a partner is asked for and the model is no network.
     """
-    if partner != "none" and model not in NETWORKS:
+    if partner == "instant" and model not in (*NETWORKS, "auto"):
         raise ValueError(f"{model} is no network; leave it out, or choose a unet")

@@ -37,6 +37,7 @@ Zoom = Annotated[float, Field(ge=0.25, le=4)]
 Widths = Annotated[tuple[Count, ...], Field(min_length=3, max_length=6)]
 
 INSTANT_MODELS = ("instant", "bank", "forest")
+TAUGHT_WEIGHT = 10.0  # of an instant teacher: chosen on validation, see docs/benchmarks.md
 
 
 class NetSpec(Spec):
@@ -46,7 +47,7 @@ class NetSpec(Spec):
         "auto", "unet", "fpn", "deeplabv3plus", "segformer", "plain_unet", "one_conv",
         "instant", "bank", "forest",
     ] = "auto"  # fmt: skip
-    """What learns; `auto` is `instant`, or `bank` without weights or without known colours."""
+    """What learns; `auto` follows `preset`, or is `bank` without weights or known colours."""
     encoder: str = "mobilenetv2_100"
     """A timm encoder's name."""
     encoder_weights: str = "auto"
@@ -57,7 +58,7 @@ class NetSpec(Spec):
     """Input mean per pretrained band on the 0..1 scale; None takes the weights' own."""
     encoder_std: tuple[float, ...] | None = None
     """Input deviation per pretrained band on the 0..1 scale; None takes the weights' own."""
-    partner: Literal["none", "instant"] = "none"
+    partner: Literal["auto", "none", "instant"] = "auto"
     """An instant model that is averaged with the network, each as validation weighs it."""
     widths: Widths = (32, 64, 128, 256, 512)
     """Channels of a `plain_unet` at strides 1, 2, 4 and so on, the bottleneck last."""
@@ -154,6 +155,8 @@ class FitSpec(Spec):
     """Share of the places held out in spatial blocks to choose the epoch."""
     patience: Annotated[int, Field(ge=0)] = 15
     """Epochs without gain on validation before training stops; 0 never stops early."""
+    members: Literal["auto"] | Count = "auto"
+    """Models of other seeds, each with other places held out for validation, averaged."""
     refit: bool = False
     """Train anew on all places, validation's too, for the epochs that validation chose."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -176,10 +179,10 @@ class FitSpec(Spec):
 class TeacherSpec(Spec):
     """What pixels without a label teach a network."""
 
-    source: Literal["none", "average", "instant", "both"] = "none"
+    source: Literal["auto", "none", "average", "instant", "both"] = "auto"
     """Who says what they are: the averaged weights, an instant model, or both in turn."""
-    weight: Annotated[float, Field(ge=0)] = 1.0
-    """Factor of this term beside the loss at places, which has a factor of 1."""
+    weight: Literal["auto"] | Annotated[float, Field(ge=0)] = "auto"
+    """Factor of this term beside 1 for places; `auto` is 10 with an instant model, else 1."""
     ramp: Share = 0.25
     """Share of the training over which the averaged weights gain their full say."""
     consistency: Literal["pseudo_ce", "soft_ce", "mse"] = "pseudo_ce"
@@ -204,7 +207,8 @@ class TeacherSpec(Spec):
     @field_validator("rounds")
     @classmethod
     def _check_rounds(cls, rounds: int, info: ValidationInfo) -> int:
-        instructs = info.data.get("source") in ("instant", "both", None)  # None was refused itself
+        source = info.data.get("source")  # missing where it was refused itself
+        instructs = source not in ("none", "average")
         if rounds > 1 and not (instructs and info.data.get("weight", 1)):
             raise ValueError("only an instant model teaches in rounds; choose it by teacher.source")
         return rounds
@@ -212,7 +216,14 @@ class TeacherSpec(Spec):
     @property
     def teaches(self) -> bool:
         """Whether unlabelled pixels teach at all."""
-        return self.source != "none" and self.weight > 0
+        return (self.averages or self.instructs) and self.factor > 0
+
+    @property
+    def factor(self) -> float:
+        """What `weight` is, or stands for."""
+        if self.weight != "auto":
+            return self.weight
+        return TAUGHT_WEIGHT if self.instructs else 1.0
 
     @property
     def averages(self) -> bool:
@@ -249,7 +260,7 @@ class PredictSpec(Spec):
     overlap: Annotated[int, Field(ge=0)] = 192
     """Pixels that neighbouring windows share: encoders see a window's edge from far away."""
     batch_size: Count = 4
-    tta: Literal["none", "flips", "d4"] = "none"
+    tta: Literal["auto", "none", "flips", "d4"] = "auto"
     """Sides from which a window is seen, averaged: one, four by mirrors, eight by turns too."""
     scales: Annotated[tuple[Zoom, ...], Field(min_length=1)] = (1.0,)
     """Zooms at which a window is seen, averaged; (1, 1.25) sees it larger as well."""
@@ -269,6 +280,8 @@ class AssessSpec(Spec):
 class Recipe(Spec):
     """All choices of one run."""
 
+    preset: Literal["fast", "default", "best"] = "default"
+    """What `auto` stands for: an instant model, a network beside it, or three of both."""
     seed: Annotated[int, Field(ge=0)] = 0
     labels: LabelSpec = LabelSpec()
     link: LinkSpec = LinkSpec()

@@ -181,7 +181,7 @@ def test_a_bad_setting_fails_in_one_line(capsys, tmp_path, setting, said):
     ("options", "said"),
     [
         (["--model", "bank", "--epochs", "3"], "--epochs is for networks"),
-        (["--epochs", "3"], "--epochs is for networks"),
+        (["--preset", "fast", "--epochs", "3"], "--epochs is for networks"),
         (["--model", "forest", "--encoder", "resnet18"], "--encoder does nothing"),
         (["--model", "bank", "--encoder-weights", "none"], "--encoder-weights does nothing"),
         (["--model", "plain_unet", "--encoder", "resnet18"], "--encoder does nothing"),

@@ -102,7 +102,7 @@ def test_a_pair_is_one_file(job, tmp_path):
     assert np.array_equal(again.predict(data, valid), model.predict(data, valid))
 
 
-@pytest.mark.parametrize("model", ["instant", "forest", "auto"])
+@pytest.mark.parametrize("model", ["instant", "forest"])
 def test_only_a_network_has_a_partner(model):
     with pytest.raises(RecipeError, match="is no network"):
         Recipe().with_values({"net.model": model, "net.partner": "instant"})

@@ -1,16 +1,18 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from landvisor.card import Card, card_classes
-from landvisor.errors import ModelError, RecipeError
+from landvisor.errors import RecipeError
 from landvisor.geo.legend import legend_from_names
 from landvisor.geo.locate import Losses
 from landvisor.geo.places import make_places
 from landvisor.geo.scene import scene_from_array
 from landvisor.labels.material import Material
 from landvisor.learn import train
+from landvisor.learn.ensemble import list_members
 from landvisor.learn.model import Model
 from landvisor.recipe import Recipe
 
@@ -21,16 +23,17 @@ class SpyLearner:
     """Answers with the true class and remembers which places it was shown for what."""
 
     def __init__(self):
-        self.fits, self.asked = [], []
+        self.fits, self.asked, self.seeds = [], [], []
 
     def fit(self, train, val, *, seed):
         held = set() if val is None else set(val.index.tolist())
         self.fits.append((set(train.index.tolist()), held))
+        self.seeds.append(seed)
         card = Card(
             kind="instant", classes=card_classes(LEGEND), bands=("a",), dtype="uint8", mean=(0,),
             std=(1,), recipe=Recipe(), validation={"oa": 1.0},
         )  # fmt: skip
-        return Model(card, SimpleNamespace())
+        return Model(card, SimpleNamespace(tensors=dict))
 
     def predict(self, model, places):
         self.asked.append(set(places.index.tolist()))
@@ -48,6 +51,39 @@ def material():
     scene = scene_from_array(np.ones((1, 200, 200), dtype=np.uint8))
     nothing = places.take(np.zeros(80, dtype=bool))
     return Material((scene,), (None,), ("scene a",), LEGEND, places, nothing, Losses(), ())
+
+
+def test_members_have_seeds_and_held_out_places_of_their_own(material):
+    learner = SpyLearner()
+    three = Recipe().with_values({"fit.members": 3, "seed": 5})
+    model = train.fit_material(learner, material, three)
+    assert learner.seeds == [5, 6, 7]
+    assert len({frozenset(held) for _, held in learner.fits}) == 3
+    assert all(len(seen) + len(held) == 80 and not seen & held for seen, held in learner.fits)
+    assert len(list_members(model)) == 3
+    alone = SpyLearner()
+    train.fit_material(alone, material, three.with_values({"fit.members": 1}))
+    assert alone.fits == learner.fits[:1]
+
+
+def test_each_fold_is_asked_of_all_members_none_of_which_saw_it(material):
+    learner = SpyLearner()
+    stated = train.cross_validate(learner, material, Recipe().with_values({"fit.members": 2}))
+    assert len(learner.fits) == len(learner.asked) == 10
+    for (seen, held), asked in zip(learner.fits, learner.asked, strict=True):
+        assert not (seen | held) & asked
+    assert stated.to_dict()["rates"]["oa"] == 1
+
+
+def test_members_that_a_split_validates_differ_by_seed_alone(material):
+    learner = SpyLearner()
+    two = replace(material, scenes=material.scenes * 2, splits=("train", "val"),
+                  groups=("scene a", "scene b"),
+                  places=replace(material.places, scene=np.arange(80) % 2))  # fmt: skip
+    recipe = Recipe().with_values({"fit.members": 2})
+    train.fit_material(learner, two, recipe, val_split="val")
+    assert learner.fits[0] == learner.fits[1]
+    assert learner.seeds == [0, 1]
 
 
 def test_no_fold_is_asked_about_places_that_any_choice_has_seen(material):
@@ -85,30 +121,6 @@ def test_a_named_validation_split_is_used_whole(material):
     model = train.fit_material(learner, both, Recipe(), val_split="val")
     assert learner.fits[0] == (set(range(0, 80, 2)), set(range(1, 80, 2)))
     assert "val" in model.card.validation["rule"]
-
-
-def test_without_weights_the_filter_bank_is_taken_and_said(monkeypatch):
-    monkeypatch.setattr(train, "find_weights", lambda spec: None)
-    recipe, notes = train.settle_model(Recipe(), ("red", "green", "blue"))
-    assert recipe.net.model == "bank"
-    assert "no weights" in notes[0]
-
-
-def test_many_bands_without_colour_names_get_the_filter_bank(monkeypatch):
-    monkeypatch.setattr(train, "find_weights", lambda spec: object())
-    recipe, notes = train.settle_model(Recipe(), tuple(f"band {i}" for i in range(1, 9)))
-    assert recipe.net.model == "bank"
-    assert "red, green and blue" in notes[0]
-    recipe, notes = train.settle_model(Recipe(), tuple(f"B0{i}" for i in range(1, 9)))
-    assert (recipe.net.model, notes) == ("instant", ())
-
-
-def test_named_weights_that_are_missing_are_an_error_and_a_named_model_is_kept():
-    missing = Recipe().with_values({"net.encoder_weights": "nowhere.safetensors"})
-    with pytest.raises(ModelError, match=r"nowhere\.safetensors"):
-        train.settle_model(missing, ("red", "green", "blue"))
-    named = Recipe().with_values({"net.model": "forest"})
-    assert train.settle_model(named, ("a",)) == (named, ())
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def scenes():
 
 
 def test_a_member_that_knows_outweighs_one_that_does_not(make_model, make_constant, scenes, caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="landvisor")
     knows, guesses = make_model(), make_model(make_constant(0.4, 0.3, 0.3))
     both = join_models([guesses, knows], names=["guesses", "knows"])
     weighed = weigh_members(both, scenes, draw_points(scenes), spec=SPEC)

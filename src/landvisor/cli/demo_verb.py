@@ -18,7 +18,7 @@ from landvisor.cli import options as o
 def command(out: Path, **values: Any) -> None:
     """Make a synthetic scene and points, map it, and hold the map against the known truth.
 
-    It needs no network and no weights: unless --model says otherwise, the filter bank learns.
+    It needs no weights: the filter bank learns, unless --model or --preset say otherwise.
     """
     o.start_talking(values)
     from landvisor import workflow  # imports torch
@@ -26,7 +26,8 @@ def command(out: Path, **values: Any) -> None:
     from landvisor.files import check_output, publish_directory
 
     check_output(out, overwrite=values["overwrite"])
-    recipe = o.make_recipe({**values, "model": values["model"] or "bank"})
+    model = values["model"] or (None if values["preset"] else "bank")
+    recipe = o.make_recipe({**values, "model": model})
     options = o.make_options({**values, "overwrite": False})
     with publish_directory(out, overwrite=values["overwrite"]) as aside:
         paths = write_demo(aside, seed=recipe.seed)

@@ -90,10 +90,18 @@ recipe_options = options(
 )  # fmt: skip
 
 model_options = options(
+    click.option(
+        "--preset", type=click.Choice(["fast", "default", "best"]),
+        help="How much is done for accuracy where nothing else is chosen.",
+    ),
     click.option("--model", type=click.Choice(MODELS), help="What learns."),
     click.option("--encoder", help="A timm encoder, as in mobilenetv2_100."),
     click.option("--encoder-weights", help="auto, none, a hub name, or a .safetensors file."),
     click.option("--epochs", type=click.IntRange(1), help="Longest training of a network."),
+    click.option(
+        "--members", type=click.IntRange(1),
+        help="Models to average, of other seeds and with other places held out.",
+    ),
     click.option(
         "--background", type=click.IntRange(0),
         help="Random negatives per scene, for presence-only points.",
@@ -121,6 +129,8 @@ training_options = options(
 )  # fmt: skip
 
 _DIRECT = {
+    "preset": "preset",
+    "members": "fit.members",
     "model": "net.model",
     "encoder": "net.encoder",
     "encoder_weights": "net.encoder_weights",
@@ -158,16 +168,18 @@ def make_recipe(
     settings = dict(_parse_setting(text) for text in values.get("settings", ()))
     named = {path: values[key] for key, path in direct.items() if values.get(key) is not None}
     settled = recipe.with_values({**settings, **named})
-    _check_use(values, settled.net.model)
+    _check_use(values, settled)
     return settled
 
 
-def _check_use(values: Values, model: str) -> None:
+def _check_use(values: Values, recipe: Recipe) -> None:
     """Refuse options that the chosen model would ignore."""
     from landvisor.recipe import INSTANT_MODELS
 
+    model = recipe.net.model
+    trained = (*NETWORKS, *(["auto"] if recipe.preset != "fast" else []))
     for name in ("epochs", "logger", "devices", "nodes"):
-        if values.get(name) is not None and model not in NETWORKS:
+        if values.get(name) is not None and model not in trained:
             raise click.UsageError(f"--{name} is for networks; name one with --model {NETWORKS[0]}")
     idle = [name for name in ("encoder", "encoder_weights") if values.get(name) is not None]
     if idle and model in {*INSTANT_MODELS, *PLAIN_NETWORKS} - {"instant"}:

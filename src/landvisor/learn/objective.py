@@ -159,7 +159,7 @@ class Objective:
         logits = stages[0].logits
         terms = {"places": self._at_places(stages, task)}
         if task.known is not None:
-            terms["teacher"] = self.teacher.weight * _heed(logits, task, task.known)
+            terms["teacher"] = self.teacher.factor * _heed(logits, task, task.known)
         if self.fit.pairwise:
             terms["pairwise"] = self._compare(logits, task)
         if "teacher" in terms and "gradient_ratio" not in self._sums:

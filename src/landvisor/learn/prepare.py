@@ -14,7 +14,8 @@ from landvisor.geo.radiometry import measure_radiometry
 from landvisor.labels.material import Material, check_learnable, gather
 from landvisor.learn.curves import Curves
 from landvisor.learn.job import Job, Learner
-from landvisor.learn.train import make_learner, settle_model
+from landvisor.learn.settle import settle
+from landvisor.learn.train import make_learner
 from landvisor.learn.unlabelled import open_unlabelled
 from landvisor.options import Options
 from landvisor.phrases import say_count
@@ -49,7 +50,7 @@ def prepare(
     collection = as_collection(scenes).for_learning(how.split, how.val_split)
     material = gather(collection, points, spec=recipe.labels, options=how, seed=recipe.seed)
     check_learnable(material)
-    settled, notes = settle_model(recipe, material.scenes[0].bands)
+    settled, notes = settle(recipe, material.scenes[0].bands, dense=points is None)
     _check_ranks(how.ranks, settled)
     material = replace(material, notes=(*material.notes, *notes))
     unlabelled = open_unlabelled(how, material.scenes, recipe=settled)

@@ -5,27 +5,27 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from landvisor.accuracy.assess import Assessment, assess_places
 from landvisor.accuracy.folds import Folds, assign_folds, split_validation
 from landvisor.architectures import NETWORKS
-from landvisor.errors import ModelError, RecipeError
+from landvisor.errors import RecipeError
 from landvisor.geo.places import SOURCES, Places
 from landvisor.labels.balance import resolve_area
 from landvisor.labels.enrich import choose_learned
 from landvisor.labels.material import Material
-from landvisor.learn.encoder_weights import find_weights
-from landvisor.learn.encoders import match_bands
+from landvisor.learn.ensemble import join_models
 from landvisor.learn.instant import InstantLearner
 from landvisor.learn.job import Job, Learner
 from landvisor.learn.model import Model
 from landvisor.learn.pair import PairLearner
 from landvisor.learn.prior import check_adjustment
 from landvisor.learn.rounds import RoundsLearner
-from landvisor.recipe import INSTANT_MODELS, NetSpec, Recipe
+from landvisor.recipe import INSTANT_MODELS, Recipe
 
 log = logging.getLogger(__name__)
 
@@ -33,37 +33,8 @@ LEARNERS: dict[str, Callable[[Job], Learner]] = {
     **dict.fromkeys(NETWORKS, RoundsLearner),
     **dict.fromkeys(INSTANT_MODELS, InstantLearner),
 }
-_USUAL = (3, 4)
+_BLOCKS = "spatial blocks held out of the training places"
 _OBSERVED = max(SOURCES["human"], SOURCES["simulated"])
-
-
-def settle_model(recipe: Recipe, bands: tuple[str, ...]) -> tuple[Recipe, tuple[str, ...]]:
-    """Replace model `auto` by the best that this imagery and machine allow, and say which.
-
-    `instant` needs weights and bands that these were trained for: red, green and blue known by
-    name, or three or four bands, of which the first three are taken for them.
-    """
-    if recipe.net.model != "auto":
-        return recipe, ()
-    named = not match_bands(bands)[1]
-    if not named and len(bands) not in _USUAL:
-        why = f"none of {len(bands)} bands is named red, green and blue"
-    elif not _has_weights(recipe.net):
-        why = f"no weights of {recipe.net.encoder!r} are at hand"
-    else:
-        return recipe.with_values({"net.model": "instant"}), ()
-    note = f"model: the filter bank alone, since {why}; --model and --encoder-weights choose others"
-    return recipe.with_values({"net.model": "bank"}), (note,)
-
-
-def _has_weights(spec: NetSpec) -> bool:
-    """Tell whether weights can be had; those that were named and are not there are an error."""
-    try:
-        return find_weights(spec) is not None
-    except ModelError:
-        if spec.encoder_weights != "auto":
-            raise
-        return False
 
 
 def make_learner(job: Job) -> Learner:
@@ -89,7 +60,7 @@ def check_teacher(recipe: Recipe) -> None:
         RecipeError: If the model is no network, or averaged weights teach that are not kept.
     """
     model, source = recipe.net.model, recipe.teacher.source
-    if source != "none" and model not in NETWORKS:
+    if source not in ("none", "auto") and model not in NETWORKS:
         raise RecipeError(
             f"teacher.source {source!r} was given with net.model {model!r}, which no teacher can "
             "teach; choose a network, such as --model unet"
@@ -106,23 +77,68 @@ def fit_material(
 ) -> Model:
     """Fit on everything but what validation holds out, and complete the model's card.
 
-    Scenes of `val_split` validate where they hold places; else spatial blocks are held out.
+    Scenes of `val_split` validate where they hold places; else spatial blocks are held out, others
+    for each member of `fit.members`.
     """
     places = material.places
     held = material.in_split(val_split) if val_split else np.zeros(len(places), dtype=bool)
-    rule = f"scenes of split {val_split!r}"
-    if not held.any():
-        held = hold_out(places, material, recipe)
-        rule = "spatial blocks held out of the training places"
-    learned, notes = choose_learned(material, ~held, recipe)
-    for note in notes:
-        log.info("%s", note)
-    model = learner.fit(learned, places.take(held) if held.any() else None, seed=recipe.seed)
-    log.info("%s", describe_validation(model, rule, int(held.sum())))
-    return with_card(model, notes=(*material.notes, *notes), validation={"rule": rule})
+    rule = f"scenes of split {val_split!r}" if held.any() else _BLOCKS
+    fixed = held if held.any() else None
+    whole = np.ones(len(places), dtype=bool)
+    fitted = [
+        _fit_member(learner, material, recipe, within=whole, held=fixed, seed=seed)
+        for seed in _seeds(recipe)
+    ]
+    for member in fitted:
+        for note in member.notes:
+            log.info("%s", note)
+        log.info("%s", describe_validation(member.model, rule, member.held))
+    notes = (note for member in fitted for note in member.notes)
+    return with_card(
+        _join([member.model for member in fitted]),
+        notes=(*material.notes, *notes),
+        validation={"rule": rule},
+    )
 
 
-def hold_out(places: Places, material: Material, recipe: Recipe) -> np.ndarray[Any, Any]:
+class _Member(NamedTuple):
+    """A model, how many places chose it, and sentences on what it learned from."""
+
+    model: Model
+    held: int
+    notes: tuple[str, ...]
+
+
+def _fit_member(
+    learner: Learner,
+    material: Material,
+    recipe: Recipe,
+    *,
+    within: NDArray[np.bool_],
+    held: NDArray[np.bool_] | None,
+    seed: int,
+    checked: bool = True,
+) -> _Member:
+    """Fit to the places `within`, of which `held` validate, or blocks that the seed chooses."""
+    places = material.places
+    if held is None:
+        held = np.zeros(len(places), dtype=bool)
+        held[within] = hold_out(places.take(within), material, recipe, seed=seed)
+    learned, notes = choose_learned(material, within & ~held, recipe, checked=checked)
+    model = learner.fit(learned, places.take(held) if held.any() else None, seed=seed)
+    return _Member(model, int(held.sum()), notes)
+
+
+def _seeds(recipe: Recipe) -> range:
+    members = recipe.fit.members
+    return range(recipe.seed, recipe.seed + (1 if members == "auto" else members))
+
+
+def _join(models: list[Model]) -> Model:
+    return join_models(models, names=[f"member {number + 1}" for number in range(len(models))])
+
+
+def hold_out(places: Places, material: Material, recipe: Recipe, *, seed: int) -> NDArray[np.bool_]:
     """Choose the places that validate: spatial blocks, about `fit.val_share` of the places."""
     if recipe.fit.val_share == 0:
         return np.zeros(len(places), dtype=bool)
@@ -130,7 +146,7 @@ def hold_out(places: Places, material: Material, recipe: Recipe) -> np.ndarray[A
         places,
         shapes=material.shapes,
         share=recipe.fit.val_share,
-        seed=recipe.seed,
+        seed=seed,
         scene_groups=material.groups,
     )
 
@@ -158,12 +174,14 @@ def cross_validate(learner: Learner, material: Material, recipe: Recipe) -> Asse
         inside = split.fold == fold
         log.info("accuracy: fold %d of %d, %d places to learn from, %d to test", fold + 1,
                  recipe.assess.folds, (~inside).sum(), inside.sum())  # fmt: skip
-        held = np.zeros(len(places), dtype=bool)
-        held[~inside] = hold_out(places.take(~inside), material, recipe)
-        learned, _ = choose_learned(material, ~inside & ~held, recipe, checked=False)
-        val = places.take(held) if held.any() else None
-        model = learner.fit(learned, val, seed=recipe.seed)
-        predicted[inside] = ids[learner.predict(model, places.take(inside)).argmax(axis=1)]
+        tested = places.take(inside)
+        told = np.zeros((len(tested), len(ids)))
+        for seed in _seeds(recipe):
+            member = _fit_member(
+                learner, material, recipe, within=~inside, held=None, seed=seed, checked=False
+            )
+            told += learner.predict(member.model, tested)
+        predicted[inside] = ids[told.argmax(axis=1)]
     scored = places.source <= _OBSERVED
     return assess_places(
         places.label[scored],

@@ -53,7 +53,7 @@ def _check_use(recipe: Recipe) -> None:
     if not teacher.teaches or not teacher.unlabelled:
         raise RecipeError(
             f"--unlabelled was given with teacher.source {teacher.source!r}, teacher.weight "
-            f"{teacher.weight:g} and teacher.unlabelled {teacher.unlabelled:g}, so nothing would "
+            f"{teacher.factor:g} and teacher.unlabelled {teacher.unlabelled:g}, so nothing would "
             "see it; as in --set teacher.source=average --set teacher.unlabelled=0.25"
         )
 

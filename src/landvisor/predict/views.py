@@ -25,6 +25,7 @@ Predict = Callable[[NDArray[Any], NDArray[np.bool_]], NDArray[np.float32]]
 """What `landvisor.learn.model.Model.predict` is."""
 
 _TURNS = {
+    "auto": ((0, False),),
     "none": ((0, False),),
     "flips": ((0, False), (0, True), (2, False), (2, True)),
     "d4": tuple((turns, mirror) for mirror in (False, True) for turns in range(4)),
