@@ -2,12 +2,14 @@
 
     python benchmarks/histogram.py speed
     python benchmarks/histogram.py accuracy --data ../shared/data/dunes --split val
+    python benchmarks/histogram.py warnings --data ../shared/data/dunes
 
 Speed is against `skimage.exposure.match_histograms` on the same images, bands first (its faster
 layout): ten calls of each in turn, over and over; the ratio is the median of the turns'. An image
 is matched to an image, or a scene to the quantiles that a card holds, as prediction does. Accuracy
 is that of a model on tiles of one split whose values were changed, as they are and matched to the
-training imagery, all together (as prediction does) and each by itself.
+training imagery, all together (as prediction does) and each by itself. Warnings are counted on
+changed tiles of train and val, against tiles of train that are not among them.
 """
 
 from __future__ import annotations
@@ -25,9 +27,10 @@ from skimage.exposure import match_histograms
 
 from landvisor import workflow
 from landvisor.accuracy.confusion import count_confusion
-from landvisor.geo.collection import open_collection
+from landvisor.geo.collection import Collection, open_collection
 from landvisor.geo.histogram import match_histogram
-from landvisor.geo.matching import match_scenes
+from landvisor.geo.matching import describe_shift, match_scenes
+from landvisor.geo.radiometry import sample_values
 from landvisor.geo.scene import Scene, scene_from_array
 from landvisor.learn.model import Model
 from landvisor.options import Options
@@ -46,6 +49,31 @@ SHIFTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "other colours: red × 1.3, blue × 0.7": lambda data: (
         data * np.array([1.3, 1, 0.7])[:, None, None]
     ),
+}
+
+
+def halve(data: np.ndarray) -> np.ndarray:
+    return around_mean(data, 0.5)
+
+
+def double(data: np.ndarray) -> np.ndarray:
+    return around_mean(data, 2)
+
+
+def around_mean(data: np.ndarray, factor: float) -> np.ndarray:
+    middle = data.mean(axis=1, keepdims=True)
+    return (data - middle) * factor + middle
+
+
+SIGNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "as it is": lambda data: data,
+    "brighter: + 51": lambda data: data + 51,
+    "darker: - 51": lambda data: data - 51,
+    "half the contrast": halve,
+    "twice the contrast": double,
+    "one band + 51": lambda data: data + np.array([[51], [0], [0]]),
+    "one band × 1.3": lambda data: data * np.array([[1.3], [1], [1]]),
+    "one band × 0.7": lambda data: data * np.array([[1], [1], [0.7]]),
 }
 
 
@@ -109,11 +137,17 @@ def check_equal(image: np.ndarray, reference: np.ndarray) -> None:
         assert (ours == np.rint(match_histograms(image[band], reference[band]))).all()
 
 
-def print_accuracy(args: argparse.Namespace) -> None:
-    how, folder = READING[args.data.name], args.out / f"{args.data.name}-{SIDE}"
+def open_small(args: argparse.Namespace) -> Collection:
+    folder = args.out / f"{args.data.name}-{SIDE}"
     if not (folder / "collection.csv").exists():
-        resize_collection(args.data / "collection.csv", folder, size=SIDE, reading=how)
-    small = open_collection(folder / "collection.csv")
+        source, how = args.data / "collection.csv", READING[args.data.name]
+        resize_collection(source, folder, size=SIDE, reading=how)
+    return open_collection(folder / "collection.csv")
+
+
+def print_accuracy(args: argparse.Namespace) -> None:
+    how, small = READING[args.data.name], open_small(args)
+    folder = args.out / f"{args.data.name}-{SIDE}"
     items = small.select(args.split).items
     tiles = [item.open() for item in items]
     masks = [item.read_mask(tile) for item, tile in zip(items, tiles, strict=True)]
@@ -135,6 +169,42 @@ def print_accuracy(args: argparse.Namespace) -> None:
     for name, rows in found.items():
         cells = [spread(list(values)) for values in zip(*rows, strict=True)]
         print(f"| {name} | {' | '.join(cells)} | {far[name]} |", flush=True)
+
+
+def print_warnings(args: argparse.Namespace) -> None:
+    """Count how often changed tiles are pointed out: all of val, twelve of train, one of each."""
+    small = open_small(args)
+    train, val = (
+        [sample_values([item.open()], seed=0) for item in small.select(split).items]
+        for split in ("train", "val")
+    )
+    orders = [np.random.default_rng(seed).permutation(len(train)) for seed in range(100)]
+    parts = [(order[:12], order[12:]) for order in orders]
+    ones = [(np.array([k]), np.delete(np.arange(len(train)), k)) for k in range(len(train))]
+    print(f"| {args.data.name} | all of val | 12 of train | one of val | one of train |")
+    print("|---|---|--:|--:|--:|")
+    for name, shift in SIGNS.items():
+        whole = is_far(val, train, shift)
+        shares = [
+            np.mean([is_far(pick(train, some), pick(train, rest), shift) for some, rest in parts]),
+            np.mean([is_far([tile], train, shift) for tile in val]),
+            np.mean([is_far(pick(train, one), pick(train, rest), shift) for one, rest in ones]),
+        ]
+        cells = " | ".join(f"{share:.0%}" for share in shares)
+        print(f"| {name} | {'yes' if whole else 'no'} | {cells} |", flush=True)
+
+
+def pick(tiles: list[np.ndarray], which: np.ndarray) -> list[np.ndarray]:
+    return [tiles[k] for k in which]
+
+
+def is_far(
+    tiles: list[np.ndarray], train: list[np.ndarray], shift: Callable[[np.ndarray], np.ndarray]
+) -> bool:
+    """Tell whether tiles `[band, value]`, all changed alike, are pointed out."""
+    moved = shift(np.concatenate(tiles, axis=1)).round().clip(1, 255)
+    known = np.quantile(np.concatenate(train, axis=1), np.linspace(0, 1, 256), axis=1).T
+    return describe_shift(moved, known.tolist(), bands=["red", "green", "blue"]) is not None
 
 
 def fit_model(folder: Path, points: Path, *, seed: int, args: argparse.Namespace) -> Model:
@@ -166,7 +236,7 @@ def score(model: Model, scenes: list[Scene], masks: list[np.ndarray]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure histogram matching.")
-    parser.add_argument("what", choices=["speed", "accuracy"])
+    parser.add_argument("what", choices=["speed", "accuracy", "warnings"])
     parser.add_argument("--side", type=int, default=2000)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--data", type=Path)
@@ -178,8 +248,10 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.what == "speed":
         print_speed(chosen.side, chosen.repeats)
-    else:
+    elif chosen.what == "accuracy":
         print_accuracy(chosen)
+    else:
+        print_warnings(chosen)
 
 
 if __name__ == "__main__":

@@ -60,8 +60,8 @@ def test_far_imagery_is_pointed_out_once_with_what_may_help(model, caplog):
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage() == (
-        "the imagery differs much from the training imagery: band 'band 1' has median 101, "
-        "where training has 90% in 0 to 6; if light or sensor are the cause, "
+        "the imagery differs much from the training imagery: it is brighter by 33 "
+        "standard deviations; if light or sensor are the cause, "
         "--match-histogram may help"
     )
 
