@@ -179,15 +179,20 @@ def make_recipe(rung: Rung, bench: Bench, seed: int, extra: Settings) -> Recipe:
     return Recipe().with_values({k: file if v == TRAINED else v for k, v in values.items()})
 
 
-def fit_model(rung: Rung, bench: Bench, seed: int, draw: int, extra: Settings) -> Path:
-    """Fit a model to the points of a draw, or find it, and return its file."""
-    recipe = make_recipe(rung, bench, seed, extra)
+def name_model(rung: Rung, bench: Bench, seed: int, draw: int, extra: Settings) -> Path:
+    """Return the file of a model: it is named by all that the model follows from."""
     chosen = {**rung.settings, **extra, "dense": rung.dense}
     key = json.dumps([ERA, chosen, bench.n, draw, seed], sort_keys=True)
-    stem = bench.folder / "ladder" / hashlib.sha256(key.encode()).hexdigest()[:16]
-    file = stem.with_suffix(".safetensors")
+    name = hashlib.sha256(key.encode()).hexdigest()[:16]
+    return bench.folder / "ladder" / f"{name}.safetensors"
+
+
+def fit_model(rung: Rung, bench: Bench, seed: int, draw: int, extra: Settings) -> Path:
+    """Fit a model to the points of a draw, or find it, and return its file."""
+    file = name_model(rung, bench, seed, draw, extra)
     if not file.exists():
-        stem.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        recipe = make_recipe(rung, bench, seed, extra)
         bench.collection()
         points = None if rung.dense else bench.points(draw)
         options = Options(split="train", val_split="val")
@@ -195,9 +200,10 @@ def fit_model(rung: Rung, bench: Bench, seed: int, draw: int, extra: Settings) -
         model = workflow.fit(
             bench.folder / "collection.csv", points, recipe=recipe, options=options
         )
-        about = {"seconds": round(time.monotonic() - started, 1), "key": key}
+        about = {"seconds": round(time.monotonic() - started, 1), "settings": rung.settings | extra}
+        about |= {"n": bench.n, "draw": draw, "seed": seed, "dense": rung.dense}
         about |= {"recipe": recipe.model_dump(mode="json")}
-        stem.with_suffix(".json").write_text(json.dumps(about, indent=1))
+        file.with_suffix(".json").write_text(json.dumps(about, indent=1))
         aside = file.with_suffix(".tmp")
         save_model(model, aside)
         aside.replace(file)
@@ -235,11 +241,21 @@ def _part(model: Model, part: int | None) -> Model:
     return model if part is None else list_members(model)[part]
 
 
+def _seeds(rung: Rung, seed: int) -> list[int]:
+    return [seed + 100 * member for member in range(rung.members)]
+
+
+def find_rung(name: str, bench: Bench, seed: int, args: argparse.Namespace) -> bool:
+    """Tell whether the models of a rung have been fitted."""
+    rung = RUNGS[name]
+    own = _seeds(rung, seed)
+    return all(name_model(rung, bench, s, seed, args.settings).exists() for s in own)
+
+
 def run_rung(name: str, bench: Bench, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     """Fit and score one rung for one draw of points."""
     rung = RUNGS[name]
-    seeds = [seed + 100 * member for member in range(rung.members)]
-    files = [fit_model(rung, bench, own, seed, args.settings) for own in seeds]
+    files = [fit_model(rung, bench, s, seed, args.settings) for s in _seeds(rung, seed)]
     found = score(rung, files, bench, args.split)
     spent = [json.loads(file.with_suffix(".json").read_text())["seconds"] for file in files]
     return {"rung": name, "seed": seed, "fit_s": sum(spent), **found}

@@ -258,7 +258,7 @@ class PredictSpec(Spec):
     window: Annotated[int, Field(ge=32)] = 512
     """Side of a prediction window in pixels."""
     overlap: Annotated[int, Field(ge=0)] = 192
-    """Pixels that neighbouring windows share: encoders see a window's edge from far away."""
+    """Pixels that neighbouring windows share, half of a window at most: edges see less around."""
     batch_size: Count = 4
     tta: Literal["auto", "none", "flips", "d4"] = "auto"
     """Sides from which a window is seen, averaged: one, four by mirrors, eight by turns too."""

@@ -1,0 +1,126 @@
+"""How accuracy grows with the number of points, and how near it comes to dense masks.
+
+    python benchmarks/label_efficiency.py --data ../shared/data --weights ../shared/weights \
+        --figure docs/images/label-efficiency.png
+
+Takes rungs of `ladder.py` at several numbers of points per class and image; what that has fitted
+and scored is not run again, and with `--known` nothing at all is.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ladder import Bench, find_rung, run_rung
+from landvisor.report.canvas import GRID, INK, QUIET, figure_to_png, new_figure
+from tiles import spread
+
+NUMBERS = (1, 5, 20, 100)
+LINES = {
+    "forest": ("#8a8a8a", "o-", "forest"),
+    "instant": ("#c98500", "s-", "instant (`fast`)"),
+    "+ averaged weights": ("#2f7fc1", "^-", "U-Net, points alone"),
+    "+ instant teacher": ("#7a5cc0", "v--", "`default` less its trees"),
+    "instant teacher, with trees": ("#1b8a5a", "D-", "`default`"),
+}
+BOUNDS = {"dense": ("#2b2b2b", "--"), "dense, with trees": ("#2b2b2b", ":")}
+
+
+def collect(bench: Bench, seeds: list[int], args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return a result for each rung, number of points and seed; dense ones have no number."""
+    results = []
+    for name in (*LINES, *BOUNDS):
+        for n in NUMBERS if name in LINES else (bench.n,):
+            for seed in seeds:
+                own = replace(bench, n=n)
+                if args.known and not find_rung(name, own, seed, args):
+                    continue
+                found = run_rung(name, own, seed, args)
+                results.append({**found, "n": n if name in LINES else None})
+                print(bench.name, n, name, seed, f"{found['border 0']['mean_iou']:.4f}", flush=True)
+    return results
+
+
+def tabulate(results: list[dict[str, Any]]) -> str:
+    """Lay mean IoU and its spread out: a line per rung, a column per number of points."""
+    lines = [
+        f"| points per class and image | {' | '.join(map(str, NUMBERS))} |",
+        "|---" * (len(NUMBERS) + 1) + "|",
+    ]
+    for name, (_, _, label) in LINES.items():
+        cells = [_say(results, name, n) for n in NUMBERS]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    blank = " |" * (len(NUMBERS) - 1)
+    lines += [f"| {name} | {_say(results, name, None)} |{blank}" for name in BOUNDS]
+    return "\n".join(lines)
+
+
+def _values(results: list[dict[str, Any]], name: str, n: int | None) -> list[float]:
+    return [r["border 0"]["mean_iou"] for r in results if (r["rung"], r["n"]) == (name, n)]
+
+
+def _say(results: list[dict[str, Any]], name: str, n: int | None) -> str:
+    values = _values(results, name, n)
+    return spread(values) if values else ""
+
+
+def draw_figure(found: dict[str, list[dict[str, Any]]]) -> bytes:
+    """Plot mean IoU over points, a panel per data set; every seed is a mark."""
+    figure = new_figure(3.1 * len(found) + 2.1, 3.4)
+    panels = figure.subplots(1, len(found), squeeze=False)[0]
+    for axes, (data, results) in zip(panels, found.items(), strict=True):
+        for name, (color, mark, label) in LINES.items():
+            known = {n: values for n in NUMBERS if (values := _values(results, name, n))}
+            means = [float(np.mean(values)) for values in known.values()]
+            axes.plot(list(known), means, mark, color=color, label=label.replace("`", ""), ms=4,
+                      lw=1.2)  # fmt: skip
+            for n, values in known.items():
+                axes.plot([n] * len(values), values, mark[0], color=color, ms=2.5, alpha=0.5)
+        for name, (color, dash) in BOUNDS.items():
+            if values := _values(results, name, None):
+                axes.axhline(float(np.mean(values)), ls=dash, color=color, lw=1, label=name)
+        axes.set_xscale("log")
+        axes.set_xticks(NUMBERS, [str(n) for n in NUMBERS])
+        axes.minorticks_off()
+        axes.set_title(data, fontsize=9, color=INK, loc="left")
+        axes.set_xlabel("points per class and image", fontsize=8, color=QUIET)
+        axes.grid(color=GRID, lw=0.6)
+        axes.tick_params(which="both", labelsize=8, labelcolor=INK, length=0)
+        axes.spines[:].set_visible(False)
+    panels[0].set_ylabel("mean IoU", fontsize=8, color=QUIET)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center",
+                  fontsize=8, frameon=False)  # fmt: skip
+    figure.set_layout_engine("constrained")
+    return figure_to_png(figure)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/out"))
+    parser.add_argument("--only", default="dunes,roads,mars", help="data sets, by comma")
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--split", default="val", choices=["val", "test"])
+    parser.add_argument("--known", action="store_true", help="lay out what has been run, run none")
+    parser.add_argument("--figure", type=Path, help="PNG to write")
+    args = parser.parse_args()
+    args.settings = {}
+    seeds = [int(seed) for seed in args.seeds.split(",")]
+    found = {
+        data: collect(Bench(data, args.data, args.weights, args.out, 10), seeds, args)
+        for data in args.only.split(",")
+    }
+    for data, results in found.items():
+        print(f"\n{data}, {args.split}\n\n{tabulate(results)}")
+    if args.figure:
+        args.figure.write_bytes(draw_figure(found))
+
+
+if __name__ == "__main__":
+    main()
