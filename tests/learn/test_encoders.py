@@ -52,7 +52,7 @@ def test_a_file_gives_the_features_of_its_own_classifier(tiny_weights):
 
 
 def test_classifier_keys_are_listed_and_ignored(tiny_weights, caplog):
-    with caplog.at_level("INFO", logger="landvisor"):
+    with caplog.at_level("DEBUG", logger="landvisor"):
         assert load_encoder(make_spec(tiny_weights), RGB).pretrained
     assert "classifier.weight" in caplog.text
     assert "conv_head.weight" in caplog.text

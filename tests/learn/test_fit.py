@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from landvisor.geo.legend import legend_from_ids
 from landvisor.geo.places import concatenate, make_places
 from landvisor.geo.radiometry import measure_radiometry
 from landvisor.geo.scene import scene_from_array
-from landvisor.learn import network
+from landvisor.learn import checkpoint, network
 from landvisor.learn.checkpoint import Journal, Progress
 from landvisor.learn.job import Job
 from landvisor.learn.network import NetworkLearner, NetworkPredictor, score
@@ -197,7 +198,7 @@ def test_equal_seeds_give_equal_weights_and_others_do_not(tmp_path):
     assert not same_weights(models[0], models[2])
 
 
-def test_a_finished_run_is_read_back_and_another_starts_anew(tmp_path, caplog):
+def test_a_finished_run_is_read_back_and_another_starts_anew(tmp_path, caplog, monkeypatch):
     scenes, truth = make_world(count=2)
     places = draw_places(truth, 40)
     learner = NetworkLearner(make_job(tmp_path, scenes))
@@ -206,8 +207,11 @@ def test_a_finished_run_is_read_back_and_another_starts_anew(tmp_path, caplog):
         assert same_weights(first, learner.fit(places, None, seed=0))
         assert "goes on after epoch 2" in caplog.text
         learner.fit(places.take(np.arange(39)), None, seed=0)
-        assert "starts anew; 1 checkpoints here are of other runs" in caplog.text
-    assert [line["epoch"] for line in read_metrics(tmp_path)] == [1, 2, 1, 2]
+        assert "starts anew" not in caplog.text  # the other run is of this process
+        monkeypatch.setattr(checkpoint, "_STARTED", math.inf)
+        learner.fit(places.take(np.arange(38)), None, seed=0)
+        assert "starts anew; 2 checkpoints here are of other runs" in caplog.text
+    assert [line["epoch"] for line in read_metrics(tmp_path)] == [1, 2] * 3
 
 
 def test_the_epoch_that_ends_the_best_five_is_kept_and_waiting_ends(tmp_path):

@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import pickle
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from torch import Tensor, nn
 from landvisor.geo.places import Places
 
 log = logging.getLogger(__name__)
+
+_STARTED = time.time()  # what this process writes tells a user nothing new
 
 State = dict[str, Tensor]
 
@@ -79,9 +82,10 @@ class Journal:
     def restore(self) -> Progress:
         """Return how far this run had come; nothing done if it is new or its file is damaged."""
         if not self.path.exists():
-            others = len(list(self.folder.glob("fit-*.pt")))
-            if others:
-                log.info("training starts anew; %d checkpoints here are of other runs", others)
+            found = self.folder.glob("fit-*.pt")
+            earlier = sum(path.stat().st_mtime < _STARTED for path in found)
+            if earlier:
+                log.info("training starts anew; %d checkpoints here are of other runs", earlier)
             return Progress()
         try:
             progress = Progress(**torch.load(self.path, map_location="cpu", weights_only=True))

@@ -101,7 +101,7 @@ def _fill(
         weights[f"{stem}.weight"] = adapt_first(first, slots)
     _load(encoder.module, weights, name=source.name)
     if unused:
-        log.info("weights that the encoder does not use are ignored: %s", ", ".join(unused))
+        log.debug("weights that the encoder does not use are ignored: %s", ", ".join(unused))
     for note in notes:
         log.info("%s", note)
     mean, std = spec.encoder_mean or source.mean, spec.encoder_std or source.std
