@@ -308,7 +308,7 @@ def follow_loop(ground: Ground, chips: ChipDataset, alone: Alone, *, rounds: int
 
     spec = FIT.model_copy(update={"epochs": 1, "steps": rounds + WARM_UP})
     chips.spec = spec
-    journal = Journal(ground.folder / "journal", "cost")
+    journal = Journal(ground.folder / "journal", str(sum(chips.material.counts.values())))
     plan = Plan(spec, seed=0, encoder_factor=FIT.encoder_lr_factor, bf16=True, journal=journal)
     train_network(ground.build(), chips, objective=make, evaluate=None, plan=plan)
     return ratios[WARM_UP:]
