@@ -40,7 +40,7 @@ Settings = dict[str, Any]
 
 ERA = 2  # counts changes of defaults and of training, which make older models others
 SIZES = {"dunes": 256, "roads": 256}
-MARS_EVERY = 4  # its 1,816 training images would take hours
+MARS_EVERY = 8  # its 1,816 training images would take hours
 BARE: Settings = {
     "labels.class_weights": "none", "fit.flips": False, "fit.scale": [1, 1], "fit.colour": 0,
     "fit.average": 0,
