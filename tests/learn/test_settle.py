@@ -2,10 +2,14 @@ import pytest
 
 from landvisor.errors import ModelError
 from landvisor.learn import settle as module
-from landvisor.learn.settle import PRESETS, settle
+from landvisor.learn.settle import PRESETS
 from landvisor.recipe import Recipe
 
 RGB = ("red", "green", "blue")
+
+
+def settle(recipe, bands, places=300, **more):
+    return module.settle(recipe, bands, places=places, **more)
 
 
 def chosen(recipe):
@@ -76,6 +80,14 @@ def test_many_bands_without_colour_names_get_the_filter_bank(weights):
     assert "red, green and blue" in notes[0]
     recipe, notes = settle(Recipe(), tuple(f"B0{i}" for i in range(1, 9)))
     assert (recipe.net.model, notes) == ("unet", ())
+
+
+def test_a_handful_of_places_is_left_to_the_instant_model(weights):
+    recipe, notes = settle(Recipe(), RGB, places=60)
+    assert chosen(recipe) == PRESETS["fast"]
+    assert "60 places are few for a network" in notes[0]
+    for wish in ({"preset": "best"}, {"net.model": "unet"}):
+        assert settle(Recipe().with_values(wish), RGB, places=60)[0].net.model == "unet"
 
 
 def test_named_weights_that_are_missing_are_an_error():

@@ -50,7 +50,9 @@ def prepare(
     collection = as_collection(scenes).for_learning(how.split, how.val_split)
     material = gather(collection, points, spec=recipe.labels, options=how, seed=recipe.seed)
     check_learnable(material)
-    settled, notes = settle(recipe, material.scenes[0].bands, dense=points is None)
+    settled, notes = settle(
+        recipe, material.scenes[0].bands, places=len(material.places), dense=points is None
+    )
     _check_ranks(how.ranks, settled)
     material = replace(material, notes=(*material.notes, *notes))
     unlabelled = open_unlabelled(how, material.scenes, recipe=settled)

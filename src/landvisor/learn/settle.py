@@ -11,6 +11,7 @@ from landvisor.learn.encoders import match_bands
 from landvisor.recipe import NetSpec, Recipe
 
 _USUAL = (3, 4)
+_FEW = 100  # with 150 places the network still gains: docs/benchmarks.md, label efficiency
 
 _ALONE: dict[str, Any] = {
     "net.partner": "none", "teacher.source": "none", "fit.members": 1, "predict.tta": "none",
@@ -27,7 +28,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def settle(
-    recipe: Recipe, bands: tuple[str, ...], *, dense: bool = False
+    recipe: Recipe, bands: tuple[str, ...], *, places: int, dense: bool = False
 ) -> tuple[Recipe, tuple[str, ...]]:
     """Replace every `auto` by the best that imagery and machine allow; say what is amiss.
 
@@ -39,6 +40,8 @@ def settle(
     Args:
         recipe: All choices.
         bands: Names of the imagery's bands.
+        places: How many are labelled. With a handful preset `default` stays with the instant model:
+            too few are left to choose anything by.
         dense: Whole masks are learned from, so nothing is left for a teacher to say.
 
     Returns:
@@ -47,12 +50,8 @@ def settle(
     Raises:
         ModelError: If weights were named that are not there.
     """
-    wanted, model = PRESETS[recipe.preset], recipe.net.model
-    notes: tuple[str, ...] = ()
-    if model == "auto":
-        lacking = _find_lack(recipe.net, bands)
-        model = "bank" if lacking else wanted["net.model"]
-        notes = (_say(lacking),) if lacking else ()
+    wanted = PRESETS[recipe.preset]
+    model, notes = _choose_model(recipe, bands, places=places)
     if model not in NETWORKS or not _has_weights(recipe.net, model):
         wanted = _ALONE
     elif dense:
@@ -61,15 +60,25 @@ def settle(
     return recipe.with_values({p: v for p, v in wanted.items() if _get(recipe, p) == "auto"}), notes
 
 
+def _choose_model(
+    recipe: Recipe, bands: tuple[str, ...], *, places: int
+) -> tuple[str, tuple[str, ...]]:
+    if recipe.net.model != "auto":
+        return recipe.net.model, ()
+    lacking = _find_lack(recipe.net, bands)
+    if lacking:
+        way = "--model and --encoder-weights choose others"
+        return "bank", (f"model: the filter bank alone, since {lacking}; {way}",)
+    if recipe.preset == "default" and places < _FEW:
+        way = "--model unet and --preset best train one"
+        return "instant", (f"model: instant, since {places} places are few for a network; {way}",)
+    return PRESETS[recipe.preset]["net.model"], ()
+
+
 def _find_lack(spec: NetSpec, bands: tuple[str, ...]) -> str:
     if match_bands(bands)[1] and len(bands) not in _USUAL:
         return f"none of {len(bands)} bands is named red, green and blue"
     return "" if _has_weights(spec) else f"no weights of {spec.encoder!r} are at hand"
-
-
-def _say(lacking: str) -> str:
-    way = "--model and --encoder-weights choose others"
-    return f"model: the filter bank alone, since {lacking}; {way}"
 
 
 def _has_weights(spec: NetSpec, model: str = "") -> bool:

@@ -170,6 +170,9 @@ def cross_validate(learner: Learner, material: Material, recipe: Recipe) -> Asse
     )
     ids = np.asarray(material.legend.ids)
     predicted = np.full(len(places), -1)
+    if recipe.net.model in NETWORKS:
+        log.info("accuracy: the network is trained %d times more, once a fold; --preset fast takes "
+                 "seconds, --folds 0 states no accuracy", recipe.assess.folds)  # fmt: skip
     for fold in range(recipe.assess.folds):
         inside = split.fold == fold
         log.info("accuracy: fold %d of %d, %d places to learn from, %d to test", fold + 1,
