@@ -48,6 +48,7 @@ class Card(BaseModel):
         training: Places per class and source, scenes, the history of a network's training.
         validation: What chose the model: size and scores.
         prior_factors: Per active class, what its probability is multiplied by; none changes none.
+        shares: Per active class, the share that its probability presumes; none is unknown.
         notes: Warnings a user must see again, one sentence each.
         extra: Values that the predictor's kind needs.
     """
@@ -68,6 +69,7 @@ class Card(BaseModel):
     training: dict[str, Any] = {}
     validation: dict[str, Any] = {}
     prior_factors: tuple[float, ...] = ()
+    shares: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
     extra: dict[str, Any] = {}
 

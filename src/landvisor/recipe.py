@@ -264,6 +264,8 @@ class PredictSpec(Spec):
     """Sides from which a window is seen, averaged: one, four by mirrors, eight by turns too."""
     scales: Annotated[tuple[Zoom, ...], Field(min_length=1)] = (1.0,)
     """Zooms at which a window is seen, averaged; (1, 1.25) sees it larger as well."""
+    local_prior: Share = 0.5
+    """How strongly classes are favoured that a window holds more of than the places had."""
     match_histogram: bool = False
     """Move the bands of all scenes to the distribution of the training imagery's values."""
 

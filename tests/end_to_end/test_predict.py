@@ -28,7 +28,8 @@ def test_a_map_of_two_models_is_that_of_their_mean(landvisor, demo, bundle, fore
     first = bundle[0] / "model.safetensors"
     maps = {"a": (first,), "b": (forest,), "both": (first, "--with", forest, "--weights", "1,3")}
     for name, models in maps.items():
-        said = landvisor("predict", *models, demo.scene, "--out", tmp_path / name)
+        said = landvisor("predict", *models, demo.scene, "--out", tmp_path / name,
+                         "--set", "predict.local_prior=0")  # fmt: skip
         assert said.code == 0, said.err
     a, b, both = (read(tmp_path / name / "probabilities.tif").astype(float) for name in maps)
     valid = (both != 255).all(axis=0)
@@ -37,7 +38,7 @@ def test_a_map_of_two_models_is_that_of_their_mean(landvisor, demo, bundle, fore
     assert [member["name"] for member in card.extra["members"]] == [first.name, forest.name]
     said = landvisor("info", tmp_path / "both" / "model.safetensors", "--json")
     assert [m["model"] for m in json.loads(said.out)["members"]] == ["bank", "forest"]
-    again = landvisor("predict", tmp_path / "both" / "model.safetensors", demo.scene,
+    again = landvisor("predict", tmp_path / "both" / "model.safetensors", demo.scene, "--set", "predict.local_prior=0",
                       "--out", tmp_path / "again")  # fmt: skip
     assert again.code == 0, again.err
     assert (read(tmp_path / "again" / "map.tif") == read(tmp_path / "both" / "map.tif")).all()

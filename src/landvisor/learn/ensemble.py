@@ -99,6 +99,7 @@ def join_models(
             "input_mean": (),
             "input_std": (),
             "prior_factors": (),  # members apply their own
+            "shares": _mean_shares(models, shares),
             "training": {},
             "validation": {},
             "notes": tuple(dict.fromkeys(note for m in models for note in m.card.notes)),
@@ -110,6 +111,11 @@ def join_models(
         }
     )
     return Model(card, Ensemble(tuple(models), shares))
+
+
+def _mean_shares(models: Sequence[Model], weights: tuple[float, ...]) -> tuple[float, ...]:
+    known = [model.card.shares for model in models]
+    return tuple(np.average(known, axis=0, weights=weights).tolist()) if all(known) else ()
 
 
 def _describe(model: Model, name: str, weight: float) -> dict[str, Any]:

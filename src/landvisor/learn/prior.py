@@ -76,15 +76,17 @@ def check_adjustment(recipe: Recipe) -> None:
 
 
 def note_prior(card: Card, places: Places) -> Card:
-    """Complete a card with the factors that its recipe's area prior asks for.
+    """Complete a card with the shares that its probabilities presume.
 
     Every learner counts a place by its confidence times its class weight, so these make the
     shares that it learned. With a focal loss (`fit.gamma` above 0), label smoothing or a loss of
-    sets probabilities are not quite these shares, and the factors only an approximation.
+    sets probabilities are not quite these shares, and what follows is only an approximation.
 
-    A network may have met the prior in training already (`fit.logit_adjustment`). After `prior`
-    only classes that cannot be predicted have a factor, 0; after `frequency` the factors start
-    from equal shares in place of those of the places. So the prior never acts twice.
+    The recipe's area prior, where there is one, asks for factors that lead from these shares to
+    those of the area. A network may have met the prior in training already
+    (`fit.logit_adjustment`). After `prior` only classes that cannot be predicted have a factor, 0;
+    after `frequency` the factors start from equal shares in place of those of the places. So the
+    prior never acts twice.
 
     Args:
         card: Of a model without factors.
@@ -94,9 +96,11 @@ def note_prior(card: Card, places: Places) -> Card:
         RecipeError: If the prior does not fit the card's legend.
     """
     recipe, legend = card.recipe, card.legend
-    if not recipe.labels.area_prior:
-        return card
     adjusted = recipe.fit.logit_adjustment if card.kind == "network" else "none"
+    if not recipe.labels.area_prior:
+        equal = np.full(len(legend.ids), 1 / len(legend.ids))
+        shares = equal if adjusted == "frequency" else _find_shares(recipe, legend, places)
+        return card.model_copy(update={"shares": tuple(shares.tolist())})
     area = resolve_area(recipe.labels.area_prior, legend)
     factors = _find_factors(recipe, legend, places, area=area)
     lost = [n for n, f, s in zip(legend.names, factors, area, strict=True) if s > 0 and f == 0]
@@ -107,7 +111,11 @@ def note_prior(card: Card, places: Places) -> Card:
     }[adjusted]
     note = _NOTES[adjusted]
     said = f"{note}; never predicted, for want of places: {', '.join(lost)}" if lost else note
-    updates = {"prior_factors": tuple(left.tolist()), "notes": (*card.notes, said)}
+    updates = {
+        "prior_factors": tuple(left.tolist()),
+        "shares": tuple(area.tolist()),
+        "notes": (*card.notes, said),
+    }
     return card.model_copy(update=updates)
 
 
@@ -134,12 +142,25 @@ def apply_prior(
     return adjusted
 
 
+def _find_shares(recipe: Recipe, legend: Legend, places: Places) -> NDArray[np.float64]:
+    index, weights = _weigh_places(recipe, legend, places)
+    counts = np.bincount(index[index >= 0], weights[index >= 0], minlength=len(legend.ids))
+    return np.asarray(counts / counts.sum())
+
+
+def _weigh_places(
+    recipe: Recipe, legend: Legend, places: Places
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the class of each place, and how much it counts in training."""
+    spec = recipe.labels
+    kind, cap = spec.class_weights, spec.weight_cap
+    balance = class_weights(places.label, legend.ids, kind=kind, cap=cap, images=places.scene)
+    index = legend.to_index(places.label)
+    return index, np.where(index >= 0, places.weight * balance[index], 0.0)
+
+
 def _find_factors(
     recipe: Recipe, legend: Legend, places: Places, *, area: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    spec, ids = recipe.labels, legend.ids
-    kind, cap = spec.class_weights, spec.weight_cap
-    balance = class_weights(places.label, ids, kind=kind, cap=cap, images=places.scene)
-    index = legend.to_index(places.label)
-    weights = np.where(index >= 0, places.weight * balance[index], 0.0)
-    return prior_factors(places.label, ids, area=area, weights=weights)
+    weights = _weigh_places(recipe, legend, places)[1]
+    return prior_factors(places.label, legend.ids, area=area, weights=weights)

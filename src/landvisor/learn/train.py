@@ -21,11 +21,12 @@ from landvisor.labels.material import Material
 from landvisor.learn.ensemble import join_models
 from landvisor.learn.instant import InstantLearner
 from landvisor.learn.job import Job, Learner
+from landvisor.learn.local_prior import favour_frequent, find_shares
 from landvisor.learn.model import Model
 from landvisor.learn.pair import PairLearner
 from landvisor.learn.prior import check_adjustment
 from landvisor.learn.rounds import RoundsLearner
-from landvisor.recipe import INSTANT_MODELS, Recipe
+from landvisor.recipe import INSTANT_MODELS, PredictSpec, Recipe
 
 log = logging.getLogger(__name__)
 
@@ -178,13 +179,13 @@ def cross_validate(learner: Learner, material: Material, recipe: Recipe) -> Asse
         log.info("accuracy: fold %d of %d, %d places to learn from, %d to test", fold + 1,
                  recipe.assess.folds, (~inside).sum(), inside.sum())  # fmt: skip
         tested = places.take(inside)
-        told = np.zeros((len(tested), len(ids)))
-        for seed in _seeds(recipe):
-            member = _fit_member(
+        members = [
+            _fit_member(
                 learner, material, recipe, within=~inside, held=None, seed=seed, checked=False
-            )
-            told += learner.predict(member.model, tested)
-        predicted[inside] = ids[told.argmax(axis=1)]
+            ).model
+            for seed in _seeds(recipe)
+        ]
+        predicted[inside] = ids[_map_places(learner, members, material, tested, recipe.predict)]
     scored = places.source <= _OBSERVED
     return assess_places(
         places.label[scored],
@@ -196,6 +197,19 @@ def cross_validate(learner: Learner, material: Material, recipe: Recipe) -> Asse
         statement=f"at labelled places, {recipe.assess.folds} outer spatial folds",
         notes=note_folds(material, split, background=recipe.labels.background > 0),
     )
+
+
+def _map_places(
+    learner: Learner, members: list[Model], material: Material, places: Places, spec: PredictSpec
+) -> NDArray[np.int64]:
+    """Say as the map of all members would which class each place has, by position."""
+    told = np.mean([learner.predict(model, places) for model in members], axis=0)
+    shares = _join(members).card.shares
+    if spec.local_prior and shares:
+        parts = [find_shares(model, material.scenes, places, spec) for model in members]
+        here = np.mean(parts, axis=0)
+        told = favour_frequent(told.T, here.T, shares=shares, strength=spec.local_prior).T
+    return np.asarray(told.argmax(axis=1))
 
 
 def note_folds(material: Material, split: Folds, *, background: bool) -> tuple[str, ...]:

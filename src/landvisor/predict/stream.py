@@ -14,6 +14,7 @@ from landvisor.errors import ModelError
 from landvisor.geo.legend import Legend
 from landvisor.geo.scene import Scene
 from landvisor.geo.tiling import Window, clip_overlap, cover
+from landvisor.learn.local_prior import favour_frequent
 from landvisor.learn.model import Model
 from landvisor.predict.blend import Strip
 from landvisor.predict.views import View, find_views, predict_views
@@ -84,7 +85,7 @@ def predict_rows(model: Model, scene: Scene, spec: PredictSpec) -> Iterator[MapR
     for line, finished in zip(lines, tops, strict=True):
         strip.reserve(line[0].row + line[0].rows)
         for batch in _read_batches(scene, line, strip, spec.batch_size):
-            _predict_batch(model, batch, strip, views)
+            _predict_batch(model, batch, strip, views, spec.local_prior)
         first, probabilities, valid = strip.finish(finished)
         window = Window(first, 0, finished - first, scene.shape[1])
         classes = classify(probabilities, valid, model.card.legend)
@@ -119,8 +120,14 @@ def _read_batches(
             waiting = []
 
 
-def _predict_batch(model: Model, batch: list[_Read], strip: Strip, views: tuple[View, ...]) -> None:
+def _predict_batch(
+    model: Model, batch: list[_Read], strip: Strip, views: tuple[View, ...], local_prior: float
+) -> None:
     data, valid = np.stack([part[1] for part in batch]), np.stack([part[2] for part in batch])
     seen = predict_views(model.predict, data, valid, views=views)
-    for (window, _, _), probabilities in zip(batch, seen, strict=True):
-        strip.add(window.row, window.col, probabilities)
+    for (window, _, known), probabilities in zip(batch, seen, strict=True):
+        here = probabilities[:, known].mean(axis=1, dtype=np.float64)[:, None, None]
+        favoured = favour_frequent(
+            probabilities, here, shares=model.card.shares, strength=local_prior
+        )
+        strip.add(window.row, window.col, favoured)
