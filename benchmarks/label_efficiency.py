@@ -23,12 +23,12 @@ from tiles import spread
 NUMBERS = (1, 5, 20, 100)
 LINES = {
     "forest": ("#8a8a8a", "o-", "forest"),
-    "instant": ("#c98500", "s-", "instant (`fast`)"),
+    "fast": ("#c98500", "s-", "`fast`: the instant model"),
     "+ averaged weights": ("#2f7fc1", "^-", "U-Net, points alone"),
-    "+ instant teacher": ("#7a5cc0", "v--", "`default` less its trees"),
-    "instant teacher, with trees": ("#1b8a5a", "D-", "`default`"),
+    "+ instant teacher, local prior": ("#7a5cc0", "v--", "`default` less its trees"),
+    "default": ("#1b8a5a", "D-", "`default`"),
 }
-BOUNDS = {"dense": ("#2b2b2b", "--"), "dense, with trees": ("#2b2b2b", ":")}
+BOUNDS = {"dense": ("#2b2b2b", "--"), "dense, local prior": ("#2b2b2b", ":")}
 
 
 def collect(bench: Bench, seeds: list[int], args: argparse.Namespace) -> list[dict[str, Any]]:

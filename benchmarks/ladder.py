@@ -47,6 +47,7 @@ BARE: Settings = {
 }  # fmt: skip
 ALONE: Settings = {
     "net.partner": "none", "teacher.source": "none", "fit.members": 1, "predict.tta": "none",
+    "predict.local_prior": 0,
 }  # fmt: skip
 TRAINED = "WEIGHTS"  # stands for the file of encoder weights
 
@@ -61,6 +62,8 @@ VARIED = (*WEIGHED, "fit.flips", "fit.scale", "fit.colour")
 AVERAGED = (*VARIED, "fit.average")
 UNET: Settings = {"net.model": "unet", "net.encoder_weights": TRAINED}
 PAIR: Settings = {**UNET, "net.partner": "instant"}
+LOCAL: Settings = {"predict.local_prior": 0.5}
+FLIPS: Settings = {"predict.tta": "flips"}
 TAUGHT: Settings = {**PAIR, "teacher.source": "instant", "teacher.weight": 10}
 
 
@@ -103,13 +106,20 @@ RUNGS: dict[str, Rung] = {
     "+ instant teacher, pairwise": Rung({**TAUGHT, "fit.pairwise": 3}, part=0),
     "+ instant teacher, self-training": Rung({**TAUGHT, "teacher.self_training": True}, part=0),
     "+ instant teacher, grown labels": Rung({**TAUGHT, "grow.method": "region"}, part=0),
-    "+ instant teacher, flips": Rung(TAUGHT, part=0, predict={"predict.tta": "flips"}),
+    "+ instant teacher, flips": Rung(TAUGHT, part=0, predict=FLIPS),
+    "+ instant teacher, local prior": Rung(TAUGHT, part=0, predict=LOCAL),
     "averaged weights, with trees": Rung(PAIR),
     "instant teacher, with trees": Rung(TAUGHT),
-    "instant teacher, with trees, flips": Rung(TAUGHT, predict={"predict.tta": "flips"}),
+    "instant teacher, with trees, flips": Rung(TAUGHT, predict=FLIPS),
     "three of them": Rung(TAUGHT, members=3),
-    "three of them, flips": Rung(TAUGHT, members=3, predict={"predict.tta": "flips"}),
+    "plain, local prior": Rung(PAIR, part=0, predict=LOCAL),
+    "fast": Rung({"net.model": "instant", "net.encoder_weights": TRAINED}, predict=LOCAL),
+    "default": Rung(TAUGHT, predict=LOCAL),
+    "default, flips": Rung(TAUGHT, predict={**LOCAL, **FLIPS}),
+    "best": Rung(TAUGHT, members=3, predict={**LOCAL, **FLIPS}),
     "dense": Rung(UNET, dense=True),
+    "dense, local prior": Rung(UNET, dense=True, predict=LOCAL),
+    "dense, local prior, flips": Rung(UNET, dense=True, predict={**LOCAL, **FLIPS}),
     "dense, with trees": Rung(PAIR, dense=True),
 }
 
@@ -212,12 +222,14 @@ def fit_model(rung: Rung, bench: Bench, seed: int, draw: int, extra: Settings) -
 
 def score(rung: Rung, files: list[Path], bench: Bench, split: str) -> dict[str, Any]:
     """Map a split and hold it against its masks, or find the result."""
-    key = json.dumps([[file.stem for file in files], rung.part, rung.predict, split])
+    asked = {**ALONE, **rung.predict}
+    asked = {name: value for name, value in asked.items() if name.startswith("predict.")}
+    key = json.dumps([[file.stem for file in files], rung.part, asked, split])
     name = hashlib.sha256(key.encode()).hexdigest()[:16]
     path = bench.folder / "ladder" / f"score-{name}.json"
     if not path.exists():
         models = [_part(load_model(file), rung.part) for file in files]
-        recipe = models[0].card.recipe.with_values(rung.predict)
+        recipe = models[0].card.recipe.with_values(asked)
         maps = bench.folder / "ladder" / f"maps-{name}"
         shutil.rmtree(maps, ignore_errors=True)
         table = bench.folder / "collection.csv"
