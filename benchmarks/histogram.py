@@ -225,7 +225,7 @@ def change(scene: Scene, shift: Callable[[np.ndarray], np.ndarray]) -> Scene:
 
 def score(model: Model, scenes: list[Scene], masks: list[np.ndarray]) -> float:
     """Return mean IoU over all labelled pixels."""
-    spec = PredictSpec(window=SIDE, overlap=0)
+    spec = PredictSpec(window=SIDE, overlap=0, local_prior=0)
     maps = [np.concatenate([r.classes for r in predict_rows(model, s, spec)]) for s in scenes]
     labels, found = np.concatenate(masks).ravel(), np.concatenate(maps).ravel()
     legend = model.card.legend

@@ -34,7 +34,7 @@ from landvisor.learn.model import Model
 from landvisor.learn.model_file import load_model, save_model
 from landvisor.options import Options
 from landvisor.recipe import Recipe
-from tiles import ENCODER, READING, draw_points, resize_collection, spread
+from tiles import ALONE, ENCODER, READING, draw_points, resize_collection, spread
 
 Settings = dict[str, Any]
 
@@ -44,10 +44,6 @@ MARS_EVERY = 8  # its 1,816 training images would take hours
 BARE: Settings = {
     "labels.class_weights": "none", "fit.flips": False, "fit.scale": [1, 1], "fit.colour": 0,
     "fit.average": 0,
-}  # fmt: skip
-ALONE: Settings = {
-    "net.partner": "none", "teacher.source": "none", "fit.members": 1, "predict.tta": "none",
-    "predict.local_prior": 0,
 }  # fmt: skip
 TRAINED = "WEIGHTS"  # stands for the file of encoder weights
 

@@ -21,7 +21,7 @@ from landvisor import workflow
 from landvisor.geo.rasters import Reading
 from landvisor.options import Options
 from landvisor.recipe import Recipe
-from tiles import spread
+from tiles import ALONE, spread
 
 SCENES = {
     "river": ("river/river_subset.tif", "river/training_data.shp"),
@@ -38,6 +38,7 @@ def map_scene(name: str, model: str, seed: int, args: argparse.Namespace) -> dic
     weights = str(args.weights / "mobilenetv2_100.safetensors")
     recipe = Recipe().with_values(
         {
+            **ALONE,
             "net.model": model,
             "net.encoder_weights": weights,
             "seed": seed,

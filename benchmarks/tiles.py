@@ -42,6 +42,12 @@ READING = {"dunes": Reading(nodata=0, nodata_tolerance=6), "roads": Reading()}
 RIM = 4
 ENCODER = "mobilenetv2_100"
 
+# What presets add, and `ladder.py` adds step by step: here each model is on its own.
+ALONE: dict[str, Any] = {
+    "net.partner": "none", "teacher.source": "none", "fit.members": 1, "predict.tta": "none",
+    "predict.local_prior": 0,
+}  # fmt: skip
+
 RUNS: dict[str, dict[str, Any]] = {
     "forest": {"net.model": "forest"},
     "bank": {"net.model": "bank"},
@@ -131,6 +137,7 @@ def run_once(name: str, seed: int, data: Path, args: argparse.Namespace) -> dict
     """Fit, predict and score one model; returns scores on the test split and the cost."""
     settings = {k: args.weights if v == "WEIGHTS" else v for k, v in RUNS[name].items()}
     settings |= {
+        **ALONE,
         "net.encoder": ENCODER,
         "seed": seed,
         "predict.window": args.window,
