@@ -11,7 +11,7 @@ from landvisor.learn.encoders import match_bands
 from landvisor.recipe import NetSpec, Recipe
 
 _USUAL = (3, 4)
-_FEW = 100  # with 150 places the network still gains: docs/benchmarks.md, label efficiency
+_FEW = 100  # with 150 places the network still gains: docs/benchmarks.md, the ladder
 
 _ALONE: dict[str, Any] = {
     "net.partner": "none", "teacher.source": "none", "fit.members": 1, "predict.tta": "none",
