@@ -38,8 +38,8 @@ def test_a_map_of_two_models_is_that_of_their_mean(landvisor, demo, bundle, fore
     assert [member["name"] for member in card.extra["members"]] == [first.name, forest.name]
     said = landvisor("info", tmp_path / "both" / "model.safetensors", "--json")
     assert [m["model"] for m in json.loads(said.out)["members"]] == ["bank", "forest"]
-    again = landvisor("predict", tmp_path / "both" / "model.safetensors", demo.scene, "--set", "predict.local_prior=0",
-                      "--out", tmp_path / "again")  # fmt: skip
+    again = landvisor("predict", tmp_path / "both" / "model.safetensors", demo.scene,
+                      "--set", "predict.local_prior=0", "--out", tmp_path / "again")  # fmt: skip
     assert again.code == 0, again.err
     assert (read(tmp_path / "again" / "map.tif") == read(tmp_path / "both" / "map.tif")).all()
 
