@@ -13,8 +13,8 @@ from landvisor.geo.scene import scene_from_array
 from landvisor.geo.tiling import Window
 from landvisor.labels.extend import Making
 from landvisor.labels.make import make_labels
-from landvisor.labels.pixels import find_near
-from landvisor.labels.sure_map import SureMap, leave_known
+from landvisor.labels.pixels import find_near, leave_known
+from landvisor.labels.sure_map import SureMap
 
 LEGEND = legend_from_ids([1, 2], {1: "water", 2: "sand"})
 SIDE = 20

@@ -19,7 +19,7 @@ from landvisor.labels.ground import Ground
 from landvisor.labels.grow import grow_places
 from landvisor.labels.growth import Grower
 from landvisor.labels.link import LinkFacts, link_places
-from landvisor.labels.pixels import LabelledPixels, overlay, pixels_of_places
+from landvisor.labels.pixels import LabelledPixels, leave_known, overlay, pixels_of_places
 from landvisor.labels.purity import (
     Purity,
     Tally,
@@ -29,7 +29,7 @@ from landvisor.labels.purity import (
     draw_held_out,
     join_tallies,
 )
-from landvisor.labels.sure_map import SureMap, leave_known
+from landvisor.labels.sure_map import SureMap
 from landvisor.parallel import map_ordered
 from landvisor.recipe import GrowSpec, LinkSpec
 

@@ -130,6 +130,12 @@ def find_near(pixels: NDArray[np.int64], shape: Shape) -> NDArray[np.int64]:
     return np.unique(inside[:, 0] * shape[1] + inside[:, 1])
 
 
+def leave_known(pixels: LabelledPixels, places: Places) -> LabelledPixels:
+    """Drop the pixels of places and their eight neighbours: people are not overruled."""
+    near = find_near(places.pixels(), pixels.shape)
+    return pixels.take(~np.isin(pixels.position, near))
+
+
 def no_pixels(shape: Shape) -> LabelledPixels:
     """Return a scene of which nothing is labelled."""
     nothing = np.zeros(0, dtype=np.int64)

@@ -13,12 +13,11 @@ from landvisor.errors import PointsError
 from landvisor.geo.bundle import ONE, MapFiles, map_files
 from landvisor.geo.collection import same_place
 from landvisor.geo.legend import Legend
-from landvisor.geo.places import Places
 from landvisor.geo.rasters import open_scene
 from landvisor.geo.scene import Scene
 from landvisor.geo.styles import read_map_legend
 from landvisor.geo.tiling import Window
-from landvisor.labels.pixels import LabelledPixels, find_near, make_pixels
+from landvisor.labels.pixels import LabelledPixels, make_pixels
 
 _ROWS = 512
 
@@ -78,12 +77,6 @@ class SureMap:
                 f"map or predict made of scene {scene.name!r}"
             )
         return files
-
-
-def leave_known(pixels: LabelledPixels, places: Places) -> LabelledPixels:
-    """Drop the pixels of places and their eight neighbours: people are not overruled."""
-    near = find_near(places.pixels(), pixels.shape)
-    return pixels.take(~np.isin(pixels.position, near))
 
 
 def _match_classes(files: MapFiles, legend: Legend, *, bands: int) -> NDArray[np.int64]:

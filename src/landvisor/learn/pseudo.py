@@ -15,7 +15,7 @@ from landvisor.geo.scene import Pixels
 from landvisor.geo.tiling import Window
 from landvisor.labels.grow_claims import Claims, settle_claims
 from landvisor.labels.grown import thin_pixels
-from landvisor.labels.pixels import SURE, LabelledPixels, find_near, make_pixels
+from landvisor.labels.pixels import SURE, LabelledPixels, leave_known, make_pixels
 from landvisor.learn.model import Predictor
 from landvisor.learn.regions import Region, RegionCache
 from landvisor.recipe import Recipe, TeacherSpec
@@ -70,13 +70,12 @@ def label_sure(
             ],
             np.arange(len(ids)),
         )
-        near = find_near(known.on_scene(scene).pixels(), shape)
-        free = claims.take(~np.isin(claims.position, near))
-        weight = np.minimum(free.confidence, _MOST)
+        weight = np.minimum(claims.confidence, _MOST)
         pixels = make_pixels(
-            shape, free.position, label=ids[free.seed], source="pseudo", weight=weight
+            shape, claims.position, label=ids[claims.seed], source="pseudo", weight=weight
         )
-        parts.append(_place(thin_pixels(pixels, recipe.labels.max_grown), scene))
+        free = leave_known(pixels, known.on_scene(scene))
+        parts.append(_place(thin_pixels(free, recipe.labels.max_grown), scene))
     return concatenate(parts)
 
 
