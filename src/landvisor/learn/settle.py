@@ -52,7 +52,7 @@ def settle(
     """
     wanted = PRESETS[recipe.preset]
     model, notes = _choose_model(recipe, bands, places=places)
-    if model not in NETWORKS or not _has_weights(recipe.net, model):
+    if not _is_pretrained(recipe.net, model):
         wanted = _ALONE
     elif dense:
         wanted = {**wanted, "net.partner": "none", "teacher.source": "none"}
@@ -81,10 +81,15 @@ def _find_lack(spec: NetSpec, bands: tuple[str, ...]) -> str:
     return "" if _has_weights(spec) else f"no weights of {spec.encoder!r} are at hand"
 
 
-def _has_weights(spec: NetSpec, model: str = "") -> bool:
-    """Tell whether weights can be had; those that were named and are not there are an error."""
-    if model in PLAIN_NETWORKS:
+def _is_pretrained(spec: NetSpec, model: str) -> bool:
+    """Tell whether a network was chosen that does not start from random weights."""
+    if model not in NETWORKS or model in PLAIN_NETWORKS:
         return False
+    return spec.model == "auto" or _has_weights(spec)  # `auto` has asked for them
+
+
+def _has_weights(spec: NetSpec) -> bool:
+    """Tell whether weights can be had; those that were named and are not there are an error."""
     try:
         return find_weights(spec) is not None
     except ModelError:
