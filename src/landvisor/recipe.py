@@ -269,6 +269,11 @@ class PredictSpec(Spec):
     match_histogram: bool = False
     """Move the bands of all scenes to the distribution of the training imagery's values."""
 
+    @property
+    def shared(self) -> int:
+        """Pixels that neighbouring windows share: `overlap`, or half of a window."""
+        return min(self.overlap, self.window // 2)
+
 
 class AssessSpec(Spec):
     """How the stated accuracy is estimated."""

@@ -72,11 +72,6 @@ def starts(length: int, *, size: int, overlap: int) -> list[int]:
     return [*range(0, length - size, step), length - size]
 
 
-def clip_overlap(overlap: int, *, size: int) -> int:
-    """Return how many pixels neighbouring windows of `size` share: at most half of their own."""
-    return min(overlap, size // 2)
-
-
 def cover(shape: Shape, *, size: int, overlap: int = 0) -> list[Window]:
     """Cover a grid with equal windows that overlap by at least `overlap` pixels.
 

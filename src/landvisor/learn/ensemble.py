@@ -99,7 +99,7 @@ def join_models(
             "input_mean": (),
             "input_std": (),
             "prior_factors": (),  # members apply their own
-            "shares": _mean_shares(models, shares),
+            "shares": mean_shares(models, shares),
             "training": {},
             "validation": {},
             "notes": tuple(dict.fromkeys(note for m in models for note in m.card.notes)),
@@ -113,7 +113,8 @@ def join_models(
     return Model(card, Ensemble(tuple(models), shares))
 
 
-def _mean_shares(models: Sequence[Model], weights: tuple[float, ...]) -> tuple[float, ...]:
+def mean_shares(models: Sequence[Model], weights: Sequence[float]) -> tuple[float, ...]:
+    """Return the shares that the weighted mean of models presumes; none if one knows none."""
     known = [model.card.shares for model in models]
     return tuple(np.average(known, axis=0, weights=weights).tolist()) if all(known) else ()
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from landvisor.geo.places import Places
 from landvisor.geo.scene import Scene
-from landvisor.geo.tiling import clip_overlap
 from landvisor.learn.model import Model
 from landvisor.learn.regions import find_regions, group_by_shape
 from landvisor.recipe import PredictSpec
@@ -55,6 +54,20 @@ def favour_frequent(
     return np.asarray(np.divide(moved, total, out=moved, where=total > 0))
 
 
+def favour_window(
+    probabilities: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    *,
+    shares: Sequence[float],
+    strength: float,
+) -> NDArray[np.float32]:
+    """Favour the classes that are frequent at the valid pixels `[row, col]` of a window."""
+    if not len(shares) or not strength:  # nothing to sum up for
+        return probabilities
+    here = _mean_over(probabilities, valid)[:, None, None]
+    return favour_frequent(probabilities, here, shares=shares, strength=strength)
+
+
 def find_shares(
     model: Model, scenes: Sequence[Scene], places: Places, spec: PredictSpec
 ) -> NDArray[np.float64]:
@@ -68,12 +81,15 @@ def find_shares(
     """
     result = np.zeros((len(places), len(model.card.legend.ids)))
     shapes = [scene.shape for scene in scenes]
-    overlap = clip_overlap(spec.overlap, size=spec.window)
-    found = find_regions(places, shapes, size=spec.window, overlap=overlap)
+    found = find_regions(places, shapes, size=spec.window, overlap=spec.shared)
     for group in group_by_shape(found, spec.batch_size):
         read = [scenes[region.scene].read(region.window) for region, _ in group]
         data, valid = np.stack([part.data for part in read]), np.stack([p.valid for p in read])
         told = model.predict(data, valid)
         for (_, at), probabilities, known in zip(group, told, valid, strict=True):
-            result[at] = probabilities[:, known].mean(axis=1, dtype=np.float64)
+            result[at] = _mean_over(probabilities, known)
     return result
+
+
+def _mean_over(probabilities: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
+    return np.asarray(probabilities[:, valid].mean(axis=1, dtype=np.float64))

@@ -15,7 +15,7 @@ from landvisor.accuracy.confusion import count_confusion
 from landvisor.card import Card, card_classes
 from landvisor.errors import PointsError
 from landvisor.geo.places import SOURCES, Places, concatenate, no_places
-from landvisor.geo.tiling import Shape, clip_overlap
+from landvisor.geo.tiling import Shape
 from landvisor.labels.balance import class_weights
 from landvisor.learn.audit import Verdict
 from landvisor.learn.checkpoint import Journal, Progress, digest_run
@@ -301,8 +301,7 @@ class NetworkLearner:
     def _predict(self, predictor: NetworkPredictor, places: Places) -> NDArray[np.float32]:
         spec = self.job.recipe.predict
         result = np.full((len(places), len(self.job.legend.ids)), np.nan, dtype=np.float32)
-        overlap = clip_overlap(spec.overlap, size=spec.window)
-        found = find_regions(places, self._shapes, size=spec.window, overlap=overlap)
+        found = find_regions(places, self._shapes, size=spec.window, overlap=spec.shared)
         for group in group_by_shape(found, spec.batch_size):
             pixels = [self.cache.read(region) for region, _ in group]
             inside = [places.coords[at] - (r.window.row, r.window.col) for r, at in group]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from landvisor.geo.filterbank import filter_bank, filter_bank_names
 from landvisor.geo.places import Places
 from landvisor.geo.scene import Scene
-from landvisor.geo.tiling import Window, clip_overlap, cover, most_interior
+from landvisor.geo.tiling import Window, cover, most_interior
 from landvisor.learn.encoder_features import FeatureMap, FrozenEncoder, sample_maps
 from landvisor.recipe import PredictSpec
 
@@ -127,8 +127,7 @@ class FeatureTable:
         keys: list[_Key],
     ) -> None:
         scene = self.scenes[position]
-        overlap = clip_overlap(self.spec.overlap, size=self.spec.window)
-        windows = cover(scene.shape, size=self.spec.window, overlap=overlap)
+        windows = cover(scene.shape, size=self.spec.window, overlap=self.spec.shared)
         found = most_interior(coords, windows)
         for index in np.unique(found):
             inside = np.flatnonzero(found == index)

@@ -18,7 +18,7 @@ from landvisor.geo.places import SOURCES, Places
 from landvisor.labels.balance import resolve_area
 from landvisor.labels.enrich import choose_learned
 from landvisor.labels.material import Material
-from landvisor.learn.ensemble import join_models
+from landvisor.learn.ensemble import join_models, mean_shares
 from landvisor.learn.instant import InstantLearner
 from landvisor.learn.job import Job, Learner
 from landvisor.learn.local_prior import favour_frequent, find_shares
@@ -204,7 +204,7 @@ def _map_places(
 ) -> NDArray[np.int64]:
     """Say as the map of all members would which class each place has, by position."""
     told = np.mean([learner.predict(model, places) for model in members], axis=0)
-    shares = _join(members).card.shares
+    shares = mean_shares(members, [1.0] * len(members))
     if spec.local_prior and shares:
         parts = [find_shares(model, material.scenes, places, spec) for model in members]
         here = np.mean(parts, axis=0)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from landvisor.errors import ModelError
 from landvisor.geo.legend import Legend
 from landvisor.geo.scene import Scene
-from landvisor.geo.tiling import Window, clip_overlap, cover
-from landvisor.learn.local_prior import favour_frequent
+from landvisor.geo.tiling import Window, cover
+from landvisor.learn.local_prior import favour_window
 from landvisor.learn.model import Model
 from landvisor.predict.blend import Strip
 from landvisor.predict.views import View, find_views, predict_views
@@ -77,10 +77,9 @@ def predict_rows(model: Model, scene: Scene, spec: PredictSpec) -> Iterator[MapR
     """
     check_fit(model, scene)
     views = find_views(spec)
-    overlap = clip_overlap(spec.overlap, size=spec.window)
-    windows = cover(scene.shape, size=spec.window, overlap=overlap)
+    windows = cover(scene.shape, size=spec.window, overlap=spec.shared)
     lines = [list(group) for _, group in groupby(windows, key=lambda window: window.row)]
-    strip = Strip(len(model.card.legend.ids), scene.shape[1], overlap=overlap)
+    strip = Strip(len(model.card.legend.ids), scene.shape[1], overlap=spec.shared)
     tops = [line[0].row for line in lines[1:]] + [scene.shape[0]]
     for line, finished in zip(lines, tops, strict=True):
         strip.reserve(line[0].row + line[0].rows)
@@ -126,8 +125,7 @@ def _predict_batch(
     data, valid = np.stack([part[1] for part in batch]), np.stack([part[2] for part in batch])
     seen = predict_views(model.predict, data, valid, views=views)
     for (window, _, known), probabilities in zip(batch, seen, strict=True):
-        here = probabilities[:, known].mean(axis=1, dtype=np.float64)[:, None, None]
-        favoured = favour_frequent(
-            probabilities, here, shares=model.card.shares, strength=local_prior
+        favoured = favour_window(
+            probabilities, known, shares=model.card.shares, strength=local_prior
         )
         strip.add(window.row, window.col, favoured)
