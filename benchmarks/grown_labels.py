@@ -41,7 +41,7 @@ from landvisor.labels.simulate import simulate_places
 from landvisor.learn.job import Job
 from landvisor.learn.train import make_learner
 from landvisor.recipe import Recipe
-from landvisor.report.canvas import GRID, INK, QUIET, figure_to_png, new_figure
+from panels import dress, finish, make_panels
 from tiles import spread
 
 READING = {"dunes": Reading(nodata=0, nodata_tolerance=6)}
@@ -326,8 +326,7 @@ def _forest_cell(runs: list[dict[str, Any]], method: str, n: int) -> str:
 
 def draw_figure(results: list[dict[str, Any]], names: list[str]) -> bytes:
     """Plot purity against coverage, a panel per data set and a line per method over `NUMBERS`."""
-    figure = new_figure(3.1 * len(names) + 1.9, 3.4)
-    panels = figure.subplots(1, len(names), squeeze=False)[0]
+    figure, panels = make_panels(len(names), margin=1.9)
     for axes, data in zip(panels, names, strict=True):
         for method, (color, mark) in LOOKS.items():
             found = [[r for r in results if r["kind"] == "purity" and r["data"] == data
@@ -336,17 +335,8 @@ def draw_figure(results: list[dict[str, Any]], names: list[str]) -> bytes:
             coverage, purity = zip(*shares, strict=True) if shares else ((), ())
             axes.plot(100 * np.array(coverage), 100 * np.array(purity), mark, color=color,
                       label=method, ms=4, lw=1.2)  # fmt: skip
-        axes.set_xscale("log")
-        axes.set_title(data, fontsize=9, color=INK, loc="left")
-        axes.set_xlabel("labelled pixels in %", fontsize=8, color=QUIET)
-        axes.grid(color=GRID, lw=0.6)
-        axes.tick_params(which="both", labelsize=8, labelcolor=INK, length=0)
-        axes.spines[:].set_visible(False)
-    panels[0].set_ylabel("purity of new labels in %", fontsize=8, color=QUIET)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center",
-                  fontsize=8, frameon=False)  # fmt: skip
-    figure.set_layout_engine("constrained")
-    return figure_to_png(figure)
+        dress(axes, title=data, xlabel="labelled pixels in %")
+    return finish(figure, panels, ylabel="purity of new labels in %")
 
 
 def _shares(runs: list[dict[str, Any]]) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ladder import Bench, find_rung, run_rung
-from landvisor.report.canvas import GRID, INK, QUIET, figure_to_png, new_figure
+from panels import dress, finish, make_panels
 from tiles import spread
 
 NUMBERS = (1, 5, 20, 100)
@@ -71,8 +71,7 @@ def _say(results: list[dict[str, Any]], name: str, n: int | None) -> str:
 
 def draw_figure(found: dict[str, list[dict[str, Any]]]) -> bytes:
     """Plot mean IoU over points, a panel per data set; every seed is a mark."""
-    figure = new_figure(3.1 * len(found) + 2.1, 3.4)
-    panels = figure.subplots(1, len(found), squeeze=False)[0]
+    figure, panels = make_panels(len(found), margin=2.1)
     for axes, (data, results) in zip(panels, found.items(), strict=True):
         for name, (color, mark, label) in LINES.items():
             known = {n: values for n in NUMBERS if (values := _values(results, name, n))}
@@ -84,19 +83,10 @@ def draw_figure(found: dict[str, list[dict[str, Any]]]) -> bytes:
         for name, (color, dash) in BOUNDS.items():
             if values := _values(results, name, None):
                 axes.axhline(float(np.mean(values)), ls=dash, color=color, lw=1, label=name)
-        axes.set_xscale("log")
+        dress(axes, title=data, xlabel="points per class and image")
         axes.set_xticks(NUMBERS, [str(n) for n in NUMBERS])
         axes.minorticks_off()
-        axes.set_title(data, fontsize=9, color=INK, loc="left")
-        axes.set_xlabel("points per class and image", fontsize=8, color=QUIET)
-        axes.grid(color=GRID, lw=0.6)
-        axes.tick_params(which="both", labelsize=8, labelcolor=INK, length=0)
-        axes.spines[:].set_visible(False)
-    panels[0].set_ylabel("mean IoU", fontsize=8, color=QUIET)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center",
-                  fontsize=8, frameon=False)  # fmt: skip
-    figure.set_layout_engine("constrained")
-    return figure_to_png(figure)
+    return finish(figure, panels, ylabel="mean IoU")
 
 
 def main() -> None:

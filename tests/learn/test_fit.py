@@ -28,13 +28,7 @@ LEGEND = legend_from_ids(IDS)
 COLOURS = np.array([[40, 60, 50], [120, 90, 60], [200, 180, 170]])
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small tensors only lose by threads, most of all where other tests run beside."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def make_world(count=3, size=64, bands=3):

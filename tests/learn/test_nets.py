@@ -14,13 +14,7 @@ WIDTHS = (8, 12, 16, 24, 32)
 TINY = NetSpec(model="unet", encoder="mobilenetv2_050", encoder_weights="none")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small tensors only lose by threads, most of all where other tests run beside."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

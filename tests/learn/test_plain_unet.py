@@ -22,13 +22,7 @@ WIDTHS = (4, 6, 8, 10)
 LEARNING = (16, 32, 64, 128)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small tensors only lose by threads, most of all where other tests run beside."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def make_spec(**choices):

@@ -3,7 +3,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from landvisor.errors import RecipeError
 from landvisor.geo.legend import legend_from_ids
@@ -22,12 +21,7 @@ from landvisor.recipe import Recipe
 LEGEND = legend_from_ids((3, 7))
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def make_job(folder, **values):

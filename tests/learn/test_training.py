@@ -27,13 +27,7 @@ NAMES, SIDE = ("water", "dry grass", "rock"), 16
 CLASSES = len(NAMES)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small tensors only lose by threads, most of all where other tests run beside."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Toy(nn.Module):

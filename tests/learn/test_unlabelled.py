@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from landvisor.errors import CollectionError, RecipeError
 from landvisor.geo.legend import legend_from_ids
@@ -22,13 +21,7 @@ LEGEND = legend_from_ids((1, 2))
 TAUGHT = {"net.model": "unet", "teacher.source": "average", "teacher.unlabelled": 0.5}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small tensors only lose by threads, most of all where other tests run beside."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def make_scene(shape=(64, 64), seed=0):
