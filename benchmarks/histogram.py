@@ -35,7 +35,7 @@ from landvisor.geo.scene import Scene, scene_from_array
 from landvisor.learn.model import Model
 from landvisor.options import Options
 from landvisor.predict.adapt import adapt_scenes, find_shift
-from landvisor.predict.stream import predict_rows
+from landvisor.predict.stream import classify, predict_scene
 from landvisor.recipe import PredictSpec, Recipe
 from tiles import ENCODER, READING, draw_points, resize_collection, spread
 
@@ -226,9 +226,10 @@ def change(scene: Scene, shift: Callable[[np.ndarray], np.ndarray]) -> Scene:
 def score(model: Model, scenes: list[Scene], masks: list[np.ndarray]) -> float:
     """Return mean IoU over all labelled pixels."""
     spec = PredictSpec(window=SIDE, overlap=0, local_prior=0)
-    maps = [np.concatenate([r.classes for r in predict_rows(model, s, spec)]) for s in scenes]
-    labels, found = np.concatenate(masks).ravel(), np.concatenate(maps).ravel()
     legend = model.card.legend
+    told = [predict_scene(model, scene, spec) for scene in scenes]
+    maps = [classify(found.probabilities, found.valid, legend) for found in told]
+    labels, found = np.concatenate(masks).ravel(), np.concatenate(maps).ravel()
     truth = legend.resolve(labels)
     counted = (truth >= 0) & (found != legend.nodata)
     return count_confusion(truth[counted], found[counted], ids=legend.ids).metrics()["mean_iou"]

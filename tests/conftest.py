@@ -13,6 +13,10 @@ from affine import Affine
 from hypothesis import settings
 from rasterio.errors import NotGeoreferencedWarning
 
+from landvisor.geo.bundle import map_files, write_map
+from landvisor.geo.coding import encode_map
+from landvisor.geo.tiling import split_blocks
+
 # A busy machine is no reason to fail.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
@@ -60,3 +64,27 @@ def make_points(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def write_prediction() -> Callable[..., Any]:
+    """Write a prediction in memory as the files of a map, in blocks, and return them."""
+
+    def write(folder: Path, grid: Any, *, legend: Any, probabilities: Any, valid: Any = None,
+              stem: str = "map", block: int = 128) -> Any:  # fmt: skip
+        known = np.ones(grid.shape, dtype=bool) if valid is None else valid
+
+        def read_blocks(planes: slice) -> Any:
+            for window in split_blocks(grid.shape, block):
+                codes = encode_map(
+                    np.ascontiguousarray(probabilities[:, *window.slices], dtype=np.float32),
+                    known[window.slices],
+                    ids=legend.ids, nodata=legend.nodata, window=window,
+                )  # fmt: skip
+                yield window, codes[planes]
+
+        files = map_files(folder, stem)
+        list(write_map(files, grid, legend=legend, read_blocks=read_blocks))
+        return files
+
+    return write

@@ -22,11 +22,11 @@ from landvisor.files import (
     hash_file,
     publish_directory,
     publish_file,
-    run_record,
     work_folder,
     write_json,
     writing,
 )
+from landvisor.record import run_record
 
 
 def _make_bundle(folder: Path, content: str) -> None:
@@ -254,7 +254,7 @@ def test_a_run_record_holds_versions_hashes_seed_and_command(tmp_path: Path) -> 
 
 def test_a_run_record_does_not_import_torch() -> None:
     code = (
-        "import sys; from datetime import *; from landvisor.files import run_record\n"
+        "import sys; from datetime import *; from landvisor.record import run_record\n"
         "run_record([], seed=0, recipe={}, inputs={}, started=datetime.now(UTC))\n"
         "sys.exit('torch' in sys.modules)"
     )
@@ -316,6 +316,30 @@ def test_an_error_leaves_no_empty_work_folder_but_one_to_go_on_from(tmp_path):
     with pytest.raises(FileExistsError), work_folder(tmp_path / "result") as folder:
         [(folder / "checkpoint").touch(exist_ok=False) for _ in range(2)]
     assert (work / "checkpoint").exists()
+
+
+def test_a_work_folder_belongs_to_one_at_a_time(tmp_path):
+    with work_folder(tmp_path / "result") as folder:
+        (folder / "block").touch()
+        with (
+            pytest.raises(OutputError, match=r"another run is writing '.*result'; wait for it"),
+            work_folder(tmp_path / "result"),
+        ):
+            pass
+        assert (folder / "block").exists()
+    with work_folder(tmp_path / "result"):
+        pass
+
+
+def test_a_failure_in_a_work_folder_names_the_output(tmp_path):
+    with (
+        pytest.raises(
+            OutputError, match=f"while writing '{tmp_path}/result' |write '{tmp_path}/result':"
+        ),
+        work_folder(tmp_path / "result") as folder,
+        writing(folder / "predict" / "blocks" / "0-0"),
+    ):
+        raise OSError("lost")
 
 
 def test_a_failure_names_the_output_and_not_the_hidden_folder(tmp_path):

@@ -1,8 +1,10 @@
 import threading
+import time
+from contextlib import closing
 
 import pytest
 
-from landvisor.parallel import count_workers, map_ordered
+from landvisor.parallel import count_workers, map_ordered, work_ahead
 
 
 @pytest.mark.parametrize("workers", [None, 1, 2, 7])
@@ -41,3 +43,74 @@ def test_the_first_failing_item_is_told_and_the_rest_dropped(workers):
 def test_workers_are_counted_within_limits():
     assert count_workers(3) == 3
     assert 1 <= count_workers() <= 8
+
+
+def test_working_ahead_yields_what_the_generator_does():
+    assert list(work_ahead((number * number for number in range(50)), most=1)) == [
+        number * number for number in range(50)
+    ]
+    assert list(work_ahead([], most=2)) == []
+
+
+def test_work_goes_on_while_the_last_item_is_used():
+    made = []
+
+    def make():
+        for number in range(4):
+            made.append(number)
+            yield number
+
+    items = work_ahead(make(), most=1)
+    assert next(items) == 0
+    wait_until(lambda: len(made) == 3)  # one waits, one is ready to
+    assert list(items) == [1, 2, 3]
+
+
+def test_an_exception_comes_after_the_items_before_it():
+    def make():
+        yield 1
+        raise KeyError("lost")
+
+    items = work_ahead(make(), most=5)
+    assert next(items) == 1
+    with pytest.raises(KeyError, match="lost"):
+        next(items)
+
+
+def test_whoever_stops_asking_ends_the_work():
+    ended = []
+
+    def make():
+        try:
+            yield from range(10**9)
+        finally:
+            ended.append(threading.current_thread())
+
+    before = threading.active_count()
+    for item in work_ahead(make(), most=2):
+        if item == 3:
+            break
+    wait_until(lambda: ended and threading.active_count() == before)
+    assert ended[0] is not threading.current_thread()
+
+
+def test_chained_stages_all_end_when_the_last_one_is_closed():
+    before = threading.active_count()
+    first = work_ahead(iter(range(10**9)), most=1)
+
+    def pass_on():
+        with closing(first):
+            yield from first
+
+    second = work_ahead(pass_on(), most=1)
+    assert next(second) == 0
+    second.close()
+    wait_until(lambda: threading.active_count() == before)
+
+
+def wait_until(done):
+    for _ in range(1000):
+        if done():
+            return
+        time.sleep(0.01)
+    raise AssertionError("waited for ten seconds")

@@ -1,21 +1,19 @@
-"""How outputs reach the disk whole: aside, synced, renamed; with hashes and a run record."""
+"""How outputs reach the disk whole: aside, synced, renamed."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import importlib.metadata
 import json
 import math
 import os
-import platform
+import re
 import shutil
-import sys
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from datetime import UTC, date, datetime
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,16 +22,6 @@ from landvisor.errors import LandvisorError, OutputError
 RECORD = "run.json"
 """Name of the record whose presence marks a folder as a finished output of landvisor."""
 
-_PACKAGES = (
-    "landvisor",
-    "numpy",
-    "torch",
-    "rasterio",
-    "scikit-learn",
-    "timm",
-    "segmentation-models-pytorch",
-    "lightning",
-)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # GDAL reports no errno, so a disk with less than this left counts as the cause of its failure.
 _ALMOST_NOTHING = 16 << 20
@@ -159,10 +147,10 @@ def work_folder(out: Path | str | None) -> Iterator[Path]:
     """Yield a folder for caches and checkpoints; what a killed run leaves, the next one finds.
 
     It is hidden beside `out` and removed once the block ends well, or if it is still empty when
-    the block fails; None gives a temporary one.
+    the block fails; None gives a temporary one. It belongs to one process at a time.
 
     Raises:
-        OutputError: If it cannot be made.
+        OutputError: If it cannot be made, or another process works in it.
     """
     if out is None:
         with tempfile.TemporaryDirectory(prefix="landvisor-") as temporary:
@@ -172,58 +160,53 @@ def work_folder(out: Path | str | None) -> Iterator[Path]:
     folder = final.with_name(f".{final.name}.work")
     with writing(folder):
         folder.mkdir(exist_ok=True)
+    with _hold(folder / ".lock", final):
+        try:
+            with _named_as(folder, final, whole=True):
+                yield folder
+        except BaseException:
+            _drop_if_empty(folder)  # what is there to go on from stays
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _hold(lock: Path, final: Path) -> Iterator[None]:
+    """Keep other processes out; the system lets go of what a killed one held."""
+    with writing(lock):
+        stream = lock.open("ab")
+    with stream:
+        if not _lock(stream.fileno()) or not lock.exists():  # gone once the other run is done
+            raise OutputError(
+                f"another run is writing {str(final)!r}; wait for it, or change --out"
+            )
+        yield
+
+
+def _lock(number: int) -> bool:
     try:
-        yield folder
-    except BaseException:
-        with suppress(OSError):  # what is there to go on from stays
-            folder.rmdir()
-        raise
-    shutil.rmtree(folder, ignore_errors=True)
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(number, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        else:
+            import fcntl
+
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _drop_if_empty(folder: Path) -> None:
+    if not [path for path in folder.iterdir() if path.name != ".lock"]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def hash_file(path: Path | str) -> str:
     """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def command_line() -> list[str]:
-    """Return the command that is running, its program by name alone."""
-    return [Path(sys.argv[0]).name or "python", *sys.argv[1:]]
-
-
-def run_record(
-    command: Sequence[str],
-    *,
-    seed: int,
-    recipe: Mapping[str, Any],
-    inputs: Mapping[str, Path | str],
-    started: datetime,
-    outputs: Path | None = None,
-) -> dict[str, Any]:
-    """Describe a run: what was asked, from what, with which software, and when.
-
-    Args:
-        command: The command line, argument by argument.
-        seed: The number that all randomness follows from.
-        recipe: All choices, as `Recipe.model_dump()` gives them.
-        inputs: What was read, by its role (`scene`, `points`, …); only files are hashed.
-        started: When the run began, with its time zone.
-        outputs: A filled folder whose files are hashed by name, or None.
-    """
-    finished = datetime.now(UTC)
-    return {
-        "command": list(command),
-        "seed": seed,
-        "recipe": dict(recipe),
-        "inputs": {role: _describe(Path(path)) for role, path in inputs.items()},
-        "outputs": _hash_files(outputs) if outputs is not None else {},
-        "versions": _versions(),
-        "platform": {"system": platform.platform(), "machine": platform.machine()},
-        "started": started.astimezone(UTC).isoformat(timespec="seconds"),
-        "finished": finished.isoformat(timespec="seconds"),
-        "seconds": round((finished - started).total_seconds(), 1),
-    }
 
 
 def write_json(path: Path | str, content: Any) -> None:
@@ -253,30 +236,6 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _describe(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {"path": str(path), "sha256": None, "bytes": None}
-    return {"path": str(path), "sha256": hash_file(path), "bytes": path.stat().st_size}
-
-
-def _hash_files(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): hash_file(path) for path in files}
-
-
-def _versions() -> dict[str, str | None]:
-    import rasterio  # slow, and no command's help needs it
-
-    found: dict[str, str | None] = {"python": platform.python_version()}
-    found["gdal"] = str(rasterio.__gdal_version__)
-    for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = None
-    return found
-
-
 def _resolve(target: Path | str) -> Path:
     # A link is followed, so that renaming replaces what it points to and not the link.
     return Path(target).resolve()
@@ -298,17 +257,29 @@ def _staging(final: Path) -> Iterator[Path]:
     with writing(staging):
         staging.mkdir()
     try:
-        yield staging
+        with _named_as(staging, final):
+            yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def _named_as(hidden: Path, final: Path, *, whole: bool = False) -> Iterator[None]:
+    """Let failures name the output: nobody knows of the hidden folder where it is made.
+
+    With `whole`, a file in the hidden folder is called by the name of the output as well.
+    """
+    try:
+        yield
     except OutputError as error:
-        # The hidden folder is gone by the time that somebody reads of it.
-        raise OutputError(str(error).replace(str(staging), str(final))) from error
+        inside = r"[^'\"]*" if whole else ""
+        said = re.sub(re.escape(str(hidden)) + inside, lambda _: str(final), str(error))
+        raise OutputError(said) from error
     except OSError as error:
         # Any code may run inside: only a full disk is surely about the output.
         if isinstance(error, LandvisorError) or error.errno not in _FULL:
             raise
         raise OutputError(_explain(error, final)) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _put(staging: Path, final: Path, *, overwrite: bool) -> None:

@@ -35,7 +35,7 @@ class Options:
         devices: Devices of each machine that `fit` trains a network on; None is 1, or what
             torchrun was told.
         nodes: Machines that `fit` trains a network on; None is 1, or what torchrun was told.
-        on_rows: Called with (rows done, rows in all) while predicting.
+        on_pixels: Called with (pixels done, pixels in all) while predicting.
     """
 
     reading: Reading = field(default_factory=Reading)
@@ -51,7 +51,7 @@ class Options:
     logger: Literal["csv", "tensorboard", "none"] = "csv"
     devices: int | None = None
     nodes: int | None = None
-    on_rows: Progress | None = None
+    on_pixels: Progress | None = None
 
     @property
     def ranks(self) -> Ranks:

@@ -1,15 +1,18 @@
-"""How independent work is spread over threads: results come in the order of the items."""
+"""How work is spread over threads: results come in the order of the items."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_PATIENCE = 0.05  # seconds between looks at whether anybody still waits
 _MOST = 8  # more threads than this wait for the disk and for each other
 
 
@@ -50,3 +53,60 @@ def map_ordered(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def work_ahead(items: Iterable[Item], *, most: int) -> Generator[Item]:
+    """Yield what a generator yields while it goes on in a thread of its own.
+
+    So reading, computing and writing overlap in time. Whoever stops asking early, be it by an
+    exception, ends the thread once the item that it is at is made.
+
+    Args:
+        items: Iterated in the thread; an exception there is raised here, after the items before.
+        most: Items that may wait; two more are in work, one on either side.
+    """
+    waiting: queue.Queue[tuple[bool, Any]] = queue.Queue(most)
+    stopped = threading.Event()
+    thread = threading.Thread(target=_hand_over, args=(items, waiting, stopped), daemon=True)
+    thread.start()
+    try:
+        while True:
+            more, item = waiting.get()
+            if not more and item is None:
+                return
+            if not more:
+                raise item
+            yield item
+            del item  # it may be large, and the next one is waited for
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def _hand_over(
+    items: Iterable[Any], waiting: queue.Queue[tuple[bool, Any]], stopped: threading.Event
+) -> None:
+    end: BaseException | None = None
+    try:
+        for item in items:
+            if not _put(waiting, (True, item), stopped):
+                break
+            del item
+    except BaseException as error:
+        end = error
+    finally:
+        if isinstance(items, Generator):
+            items.close()  # in the thread that it ran in
+    _put(waiting, (False, end), stopped)
+
+
+def _put(
+    waiting: queue.Queue[tuple[bool, Any]], item: tuple[bool, Any], stopped: threading.Event
+) -> bool:
+    while not stopped.is_set():
+        try:
+            waiting.put(item, timeout=_PATIENCE)
+        except queue.Full:
+            continue
+        return True
+    return False

@@ -17,11 +17,12 @@ from landvisor.geo.points import Points
 from landvisor.learn.curves import make_curves
 from landvisor.learn.model import Model
 from landvisor.learn.model_file import ModelSource, list_models, load_models, save_model
+from landvisor.learn.once import fit_once
 from landvisor.learn.prepare import prepare
-from landvisor.learn.train import cross_validate, fit_material
+from landvisor.learn.train import fit_material
 from landvisor.options import Options
 from landvisor.predict.weigh import weigh_on_places
-from landvisor.predict.write import published, write_bundle, write_run
+from landvisor.predict.write import make_maps, published, write_bundle, write_run
 from landvisor.recipe import Recipe
 from landvisor.report.bundle_page import write_report
 
@@ -114,9 +115,11 @@ def predict(
         known = as_collection(scenes).select(how.val_split or how.split)
         loaded = weigh_on_places(loaded, known, weigh_on, options=how, spec=choices.predict)
     opened = collection.open_scenes(how.reading)
-    with publish_directory(out, overwrite=how.overwrite) as folder:
-        files = write_bundle(loaded, opened, folder, spec=choices.predict, progress=how.on_rows)
-        write_run(folder, choices, started, scenes=collection, labels=weigh_on)
+    with work_folder(out) as work:
+        made = make_maps(loaded, collection, work=work, spec=choices.predict, options=how)
+        with publish_directory(out, overwrite=how.overwrite) as folder:
+            files = write_bundle(loaded, opened, folder, made=made)
+            write_run(folder, choices, started, scenes=collection, labels=weigh_on)
     return [published(file, Path(out)) for file in files]
 
 
@@ -179,14 +182,13 @@ def map(  # noqa: A001 - the verb of the trade, and of the command line
     how.check_out(out, kind="folder", read=[*as_collection(scenes).sources(), points])
     with work_folder(out) as work:
         material, settled, learner = prepare(scenes, points, recipe or Recipe(), how, folder=work)
-        stated = cross_validate(learner, material, settled) if settled.assess.folds else None
-        model = fit_material(learner, material, settled, val_split=how.val_split)
-    with publish_directory(out, overwrite=how.overwrite) as folder:
-        files = write_bundle(
-            model, material.scenes, folder, spec=settled.predict, progress=how.on_rows
-        )
-        if stated is not None:
-            write_json(folder / "assessment.json", stated.to_dict())
-        write_report(folder, files, material=material, card=model.card, assessment=stated)
-        write_run(folder, settled, started, scenes=as_collection(scenes), labels=points)
+        model, stated = fit_once(learner, material, settled, scenes=scenes, options=how, work=work)
+        used = as_collection(scenes).for_learning(how.split, how.val_split)
+        made = make_maps(model, used, work=work, spec=settled.predict, options=how)
+        with publish_directory(out, overwrite=how.overwrite) as folder:
+            files = write_bundle(model, material.scenes, folder, made=made)
+            if stated is not None:
+                write_json(folder / "assessment.json", stated.to_dict())
+            write_report(folder, files, material=material, card=model.card, assessment=stated)
+            write_run(folder, settled, started, scenes=as_collection(scenes), labels=points)
     return MapResult(Path(out), stated, model)

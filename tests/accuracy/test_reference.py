@@ -6,12 +6,10 @@ from affine import Affine
 
 from landvisor.accuracy.reference import find_maps, hold_against, map_legend
 from landvisor.errors import AssessmentError, CollectionError, LandvisorError, PointsError
-from landvisor.geo.bundle import MapWriter
 from landvisor.geo.collection import open_collection
 from landvisor.geo.legend import legend_from_names
 from landvisor.geo.points import read_points
 from landvisor.geo.scene import scene_from_array
-from landvisor.geo.tiling import full_window
 from landvisor.options import Options
 
 LEGEND = legend_from_names(["grass", "sand"])
@@ -21,19 +19,15 @@ PIXELS = [[1, 0], [2, 1], [15, 20], [18, 28]]
 
 
 @pytest.fixture
-def make_map(tmp_path):
+def make_map(tmp_path, write_prediction):
     def make(folder="result", *, stem="map", classes=MAP, valid=None, crs="EPSG:32633"):
         transform = Affine(10, 0, 500_000, 0, -10, 5_000_000) if crs else None
         grid = scene_from_array(classes, crs=crs, transform=transform).grid
         (tmp_path / folder).mkdir(exist_ok=True)
         shares = np.stack([classes == 1, classes == 2]).astype(np.float32)
-        with MapWriter(tmp_path / folder, grid, legend=LEGEND, stem=stem) as writer:
-            writer.write(
-                full_window(classes.shape),
-                classes=classes,
-                probabilities=shares,
-                valid=np.ones(classes.shape, bool) if valid is None else valid,
-            )
+        write_prediction(
+            tmp_path / folder, grid, legend=LEGEND, stem=stem, probabilities=shares, valid=valid
+        )
         return tmp_path / folder
 
     return make

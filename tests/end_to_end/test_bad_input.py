@@ -14,6 +14,8 @@ import rasterio
 import torch
 from safetensors.numpy import save_file
 
+from landvisor.errors import SceneError
+from landvisor.geo.rasters import open_scene
 from landvisor.geo.styles import pixel_space_allowed
 
 FEW = ("--folds", "0", "-q")
@@ -297,10 +299,13 @@ def test_a_full_disk_leaves_nothing_that_opens_as_a_map(bundle, demo, tmp_path):
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     # libtiff writes of its own accord to stderr, which no handler of GDAL's can prevent
-    (line,) = [text for text in done.stderr.splitlines() if not text.startswith("_tiff")]
-    assert line.startswith("landvisor: ")
-    assert f"{str(tmp_path / 'result' / 'map.tif')!r}" in line
-    assert list(tmp_path.iterdir()) == []
+    said = [text for text in done.stderr.splitlines() if not text.startswith("_tiff")]
+    assert all(line.startswith("landvisor: ") for line in said)
+    assert f"{str(tmp_path / 'result')!r}" in said[-1]
+    assert [path.name for path in tmp_path.iterdir()] in ([], [".result.work"])
+    for path in tmp_path.rglob("*"):
+        with pytest.raises(SceneError):
+            open_scene(path)
 
 
 def limit_files():

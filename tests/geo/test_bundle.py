@@ -16,16 +16,11 @@ from rasterio.errors import NotGeoreferencedWarning
 from rio_cogeo.cogeo import cog_validate
 
 from landvisor.errors import OutputError
-from landvisor.geo.bundle import (
-    MapFiles,
-    MapWriter,
-    encode_shares,
-    map_files,
-    measure_uncertainty,
-)
-from landvisor.geo.legend import LandClass, Legend
+from landvisor.geo.bundle import MapFiles, map_files, write_map
+from landvisor.geo.coding import encode_map, encode_shares, measure_uncertainty
+from landvisor.geo.legend import LandClass, Legend, legend_from_ids
 from landvisor.geo.styles import read_map_legend
-from landvisor.geo.tiling import Window, split_blocks
+from landvisor.geo.tiling import Window, full_window, split_blocks
 
 LEGEND = Legend(
     (
@@ -53,24 +48,36 @@ class Prediction:
     def grid(self, crs: str | None = UTM) -> GeoBox:
         return GeoBox(self.shape, Affine.identity() if crs is None else PLACE, crs)
 
-    def write(self, writer: MapWriter, window: Window) -> None:
+    def code(self, window: Window) -> NDArray[np.uint8]:
         part = window.slices
-        writer.write(
-            window,
-            classes=self.classes[part],
-            probabilities=self.probabilities[:, *part],
-            valid=self.valid[part],
+        shares = np.ascontiguousarray(self.probabilities[:, *part])
+        return encode_map(
+            shares,
+            self.valid[part],
+            ids=self.legend.ids,
+            nodata=self.legend.nodata,
+            window=window,
         )
 
 
 def _write_map(
-    folder: Path, prediction: Prediction, *, block: int = 128, crs: str | None = UTM
+    folder: Path,
+    prediction: Prediction,
+    *,
+    windows: list[Window] | None = None,
+    block: int = 128,
+    crs: str | None = UTM,
 ) -> MapFiles:
-    grid = prediction.grid(crs)
-    with MapWriter(folder, grid, legend=prediction.legend) as writer:
-        for window in split_blocks(prediction.shape, block):
-            prediction.write(writer, window)
-    return writer.files
+    parts = list(split_blocks(prediction.shape, block)) if windows is None else windows
+    files = map_files(folder)
+    made = write_map(
+        files,
+        prediction.grid(crs),
+        legend=prediction.legend,
+        read_blocks=lambda planes: ((part, prediction.code(part)[planes]) for part in parts),
+    )
+    assert list(made) == [files.probabilities, files.uncertainty, files.classes]
+    return files
 
 
 def _rasters(files: MapFiles) -> tuple[Path, Path, Path]:
@@ -225,60 +232,68 @@ def test_blocks_of_any_size_give_the_same_files(
 def test_blocks_across_tiles_and_in_any_order_give_the_same_files(
     tmp_path: Path, files: MapFiles, prediction: Prediction
 ) -> None:
-    with MapWriter(tmp_path, prediction.grid(), legend=LEGEND) as writer:
-        for window in reversed(list(split_blocks(prediction.shape, 333))):
-            prediction.write(writer, window)
+    windows = list(reversed(list(split_blocks(prediction.shape, 333))))
+    made = _write_map(tmp_path, prediction, windows=windows)
     for part in fields(MapFiles):
-        found, expected = getattr(writer.files, part.name), getattr(files, part.name)
+        found, expected = getattr(made, part.name), getattr(files, part.name)
         assert found.read_bytes() == expected.read_bytes()
 
 
-def _write_until(folder: Path, made: Prediction, *, blocks: int, error: Exception | None) -> None:
-    with MapWriter(folder, made.grid(), legend=LEGEND) as writer:
-        for window in list(split_blocks(made.shape, 10))[:blocks]:
-            made.write(writer, window)
-        if error is not None:
-            raise error
-
-
-def test_an_exception_in_the_middle_leaves_no_file(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError):
-        _write_until(tmp_path, Prediction((20, 20)), blocks=2, error=RuntimeError())
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_pixel_that_was_never_written_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="exactly once"):
-        _write_until(tmp_path, Prediction((20, 20)), blocks=3, error=None)
-    assert list(tmp_path.iterdir()) == []
-
-
-def _spoil(made: Prediction, what: str) -> None:
-    made.valid[0, 0] = True
-    if what == "NaN":
-        made.probabilities[0, 0, 0] = np.nan
-    elif what == "two":
-        made.probabilities[0, 0, 0] = 2
-    elif what == "unknown class":
-        made.classes[0, 0] = 6
-    else:
-        made.probabilities = made.probabilities[:2]
-
-
-@pytest.mark.parametrize("what", ["NaN", "two", "unknown class", "too few classes"])
-def test_what_is_no_prediction_of_the_legend_is_refused(tmp_path: Path, what: str) -> None:
     made = Prediction((20, 20))
-    _spoil(made, what)
-    with pytest.raises(OutputError):
-        _write_map(tmp_path, made)
+    with pytest.raises(OutputError, match="exactly once"):
+        _write_map(tmp_path, made, windows=list(split_blocks(made.shape, 10))[:3])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_done_is_not_written_again(tmp_path: Path, prediction: Prediction) -> None:
+    files = map_files(tmp_path)
+    asked = []
+
+    def read_blocks(planes: slice) -> list[tuple[Window, NDArray[np.uint8]]]:
+        asked.append(planes)
+        window = full_window(prediction.shape)
+        return [(window, prediction.code(window)[planes])]
+
+    done = [files.probabilities, files.uncertainty]
+    rest = write_map(files, prediction.grid(), legend=LEGEND, read_blocks=read_blocks, done=done)
+    assert list(rest) == [files.classes]
+    assert asked == [slice(0, 1)]
+
+
+@pytest.mark.parametrize("what", ["NaN", "two", "too few classes"])
+def test_what_is_no_prediction_of_the_legend_is_refused(what: str) -> None:
+    made = Prediction((20, 20))
+    made.valid[7, 5] = True
+    if what == "too few classes":
+        made.probabilities = made.probabilities[:2]
+    else:
+        made.probabilities[0, 7, 5] = np.nan if what == "NaN" else 2
+    with pytest.raises(OutputError, match=r"legend of the model|row 7, column 5"):
+        made.code(full_window(made.shape))
+
+
+@given(
+    shape=st.tuples(st.integers(1, 30), st.integers(1, 30)),
+    count=st.integers(1, 6),
+    seed=st.integers(0, 99),
+)
+def test_codes_are_those_of_the_plain_formulae(
+    shape: tuple[int, int], count: int, seed: int
+) -> None:
+    made = Prediction(shape, legend=legend_from_ids(range(3, 3 + count)), seed=seed)
+    codes = made.code(full_window(shape))
+    assert (codes[0] == np.where(made.valid, made.classes, 0)).all()
+    shares = encode_shares(made.probabilities, valid=made.valid)
+    assert (codes[3:] == shares).all()
+    measures = encode_shares(measure_uncertainty(made.probabilities), valid=made.valid)
+    assert np.abs(codes[1:3].astype(int) - measures).max() <= 1  # where rounding is a toss-up
 
 
 def test_values_at_invalid_pixels_never_matter(tmp_path: Path) -> None:
     made = Prediction((20, 20))
     first = _write_map(tmp_path, made).probabilities.read_bytes()
     made.probabilities[:, ~made.valid] = np.nan
-    made.classes[~made.valid] = 200
     assert _write_map(tmp_path, made).probabilities.read_bytes() == first
 
 

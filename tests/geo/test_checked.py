@@ -137,8 +137,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from landvisor.errors import OutputError
 from landvisor.files import publish_directory
-from landvisor.geo.bundle import MapWriter
-from landvisor.geo.legend import legend_from_names
+from landvisor.geo.checked import CheckedRaster, Layout
 from landvisor.geo.tiling import split_blocks
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -147,17 +146,13 @@ shape = (600, 600)
 for limit in (700, 200_000, 300_000, 700_000):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     try:
-        with publish_directory(Path(sys.argv[1])) as folder, MapWriter(
-            folder, GeoBox(shape, Affine.identity(), None), legend=legend_from_names("ab")
-        ) as writer:
+        with publish_directory(Path(sys.argv[1])) as folder, CheckedRaster(
+            folder / "a.tif",
+            GeoBox(shape, Affine.identity(), None),
+            layout=Layout(bands=("a", "b"), nodata=255, overviews="AVERAGE"),
+        ) as raster:
             for window in split_blocks(shape, 250):
-                share = rng.random(window.shape, dtype=np.float32)
-                writer.write(
-                    window,
-                    classes=np.where(share > 0.5, 1, 2).astype(np.uint8),
-                    probabilities=np.stack([share, 1 - share]),
-                    valid=np.ones(window.shape, dtype=bool),
-                )
+                raster.write(window, rng.integers(0, 250, (2, *window.shape), dtype=np.uint8))
     except OutputError:
         continue
     sys.exit(f"a limit of {limit} bytes went unnoticed")

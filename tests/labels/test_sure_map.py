@@ -4,13 +4,11 @@ import numpy as np
 import pytest
 
 from landvisor.errors import PointsError
-from landvisor.geo.bundle import MapWriter
 from landvisor.geo.collection import Collection, Item
 from landvisor.geo.legend import legend_from_ids
 from landvisor.geo.places import SOURCES, make_places, no_places
 from landvisor.geo.points import places_to_points
 from landvisor.geo.scene import scene_from_array
-from landvisor.geo.tiling import Window
 from landvisor.labels.extend import Making
 from landvisor.labels.make import make_labels
 from landvisor.labels.pixels import find_near, leave_known
@@ -25,21 +23,22 @@ def make_scene(name="scene", side=SIDE):
     return scene_from_array(image, name=name, crs="EPSG:32633")
 
 
-def write_map(folder, scene, *, legend=LEGEND, stem="map"):
-    """Rows are ever surer of the first class; the first column has no data."""
-    rows, cols = scene.shape
-    first = np.tile(np.linspace(0, 1, rows, dtype=np.float32)[:, None], (1, cols))
-    valid = np.ones((rows, cols), bool)
-    valid[:, 0] = False
-    folder.mkdir(exist_ok=True)
-    with MapWriter(folder, scene.grid, legend=legend, stem=stem) as writer:
-        writer.write(
-            Window(0, 0, rows, cols),
-            classes=np.where(first >= 0.5, *legend.ids),
-            probabilities=np.stack([first, 1 - first]),
-            valid=valid,
+@pytest.fixture
+def write_map(write_prediction):
+    def write(folder, scene, *, legend=LEGEND, stem="map"):
+        """Rows are ever surer of the first class; the first column has no data."""
+        rows, cols = scene.shape
+        first = np.tile(np.linspace(0, 1, rows, dtype=np.float32)[:, None], (1, cols))
+        valid = np.ones((rows, cols), bool)
+        valid[:, 0] = False
+        folder.mkdir(exist_ok=True)
+        shares = np.stack([first, 1 - first])
+        write_prediction(
+            folder, scene.grid, legend=legend, stem=stem, probabilities=shares, valid=valid
         )
-    return folder
+        return folder
+
+    return write
 
 
 def read(folder, threshold=0.9, legend=LEGEND, scene=None, alone=True):
@@ -47,7 +46,7 @@ def read(folder, threshold=0.9, legend=LEGEND, scene=None, alone=True):
     return found.read(scene or make_scene(), legend=legend, alone=alone)
 
 
-def test_pixels_from_the_threshold_on_are_labels_of_that_weight(tmp_path):
+def test_pixels_from_the_threshold_on_are_labels_of_that_weight(tmp_path, write_map):
     pixels = read(write_map(tmp_path / "m", make_scene()))
     rows, cols = pixels.coords().T
     assert set(rows) == {0, 1, 18, 19}  # 0, 1/19, 18/19 and 1
@@ -58,7 +57,7 @@ def test_pixels_from_the_threshold_on_are_labels_of_that_weight(tmp_path):
     assert np.allclose(pixels.weight[rows == 18] / 255, 18 / 19, atol=1 / 127)
 
 
-def test_classes_are_those_of_the_same_name(tmp_path):
+def test_classes_are_those_of_the_same_name(tmp_path, write_map):
     folder = write_map(tmp_path / "m", make_scene())
     other = legend_from_ids([4, 7], {4: "rock", 7: "sand"})
     pixels = read(folder, legend=other)
@@ -68,7 +67,7 @@ def test_classes_are_those_of_the_same_name(tmp_path):
         read(folder, legend=legend_from_ids([1], {1: "rock"}))
 
 
-def test_people_are_not_overruled(tmp_path):
+def test_people_are_not_overruled(tmp_path, write_map):
     pixels = read(write_map(tmp_path / "m", make_scene()))
     places = make_places(np.array([[19.0, 5.2], [0.4, 10]]), np.array([2, 1]))
     left = leave_known(pixels, places)
@@ -77,7 +76,7 @@ def test_people_are_not_overruled(tmp_path):
     assert len(leave_known(pixels, no_places())) == len(pixels)
 
 
-def test_a_map_goes_with_its_own_scene(tmp_path):
+def test_a_map_goes_with_its_own_scene(tmp_path, write_map):
     folder = write_map(tmp_path / "m", make_scene())
     with pytest.raises(PointsError, match=r"holds no scene_probabilities\.tif"):
         read(folder, alone=False)
@@ -87,7 +86,7 @@ def test_a_map_goes_with_its_own_scene(tmp_path):
     assert len(read(named, alone=False)) == len(read(folder))
 
 
-def test_labels_of_maps_are_made_and_checked_like_others(tmp_path):
+def test_labels_of_maps_are_made_and_checked_like_others(tmp_path, write_map):
     scene = make_scene()
     folder = write_map(tmp_path / "m", scene)
     coords = np.array([[2.0, 3], [19, 9], [19, 14], [1, 9], [1, 15], [0, 5]])

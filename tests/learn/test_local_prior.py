@@ -13,7 +13,7 @@ from landvisor.learn.ensemble import join_models
 from landvisor.learn.local_prior import favour_frequent, find_shares
 from landvisor.learn.model import Model
 from landvisor.learn.prior import note_prior
-from landvisor.predict.stream import predict_rows
+from landvisor.predict.stream import predict_scene
 from landvisor.recipe import PredictSpec, Recipe
 
 LEGEND = legend_from_names(["land", "water"])
@@ -74,8 +74,8 @@ def test_shares_as_presumed_change_nothing():
 
 
 def test_a_doubtful_pixel_follows_its_window(scene):
-    plain = np.concatenate([rows.classes for rows in predict_rows(make_model(()), scene, SPEC)])
-    told = np.concatenate([rows.classes for rows in predict_rows(make_model(), scene, SPEC)])
+    plain = predict_scene(make_model(()), scene, SPEC).probabilities.argmax(axis=0) + 1
+    told = predict_scene(make_model(), scene, SPEC).probabilities.argmax(axis=0) + 1
     assert plain[5, 5] == 1
     assert told[5, 5] == 2
     assert (plain[:, 32:] == told[:, 32:]).all()

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 from landvisor.errors import ModelError
+from landvisor.geo.collection import as_collection
 from landvisor.geo.matching import measure_quantiles
 from landvisor.geo.scene import scene_from_array
 from landvisor.learn.ensemble import join_models
 from landvisor.learn.model import Model
+from landvisor.options import Options
 from landvisor.predict.adapt import adapt_scenes, find_shift
-from landvisor.predict.stream import predict_rows
-from landvisor.predict.write import write_maps
+from landvisor.predict.stream import classify, predict_scene
+from landvisor.predict.write import make_maps
 from landvisor.recipe import PredictSpec
 
 PLAIN, MATCHED = (PredictSpec(window=64, overlap=16, match_histogram=m) for m in (False, True))
@@ -37,7 +39,8 @@ def model(make_model):
 
 def classes(model, scene, spec):
     (scene,) = adapt_scenes(model, [scene], spec)
-    return np.concatenate([rows.classes for rows in predict_rows(model, scene, spec)])
+    found = predict_scene(model, scene, spec)
+    return classify(found.probabilities, found.valid, model.card.legend)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
@@ -85,9 +88,13 @@ def test_imagery_without_data_and_a_card_without_reference_differ_in_nothing(mod
     assert find_shift(make_model(), [make_scene(100)]) is None
 
 
+def make(model, scene, *, work, spec):
+    return make_maps(model, as_collection(scene), work=work, spec=spec, options=Options())
+
+
 @pytest.mark.parametrize(("spec", "warnings"), [(PLAIN, 1), (MATCHED, 0)])
 def test_maps_come_with_the_warning_unless_matched(model, tmp_path, caplog, spec, warnings):
-    write_maps(model, [make_scene(100)], folder=tmp_path, spec=spec)
+    make(model, make_scene(100), work=tmp_path, spec=spec)
     said = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(said) == warnings
 
@@ -99,7 +106,7 @@ def test_an_empty_scene_is_mapped_as_no_data_when_matched(model):
 
 def test_a_card_without_a_histogram_cannot_be_matched_to(make_model, tmp_path):
     with pytest.raises(ModelError, match="holds no histogram to match; fit it again"):
-        write_maps(make_model(), [make_scene()], folder=tmp_path, spec=MATCHED)
+        make(make_model(), make_scene(), work=tmp_path, spec=MATCHED)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,6 +10,7 @@ from landvisor.predict.stream import check_fit, classify, predict_rows
 from landvisor.recipe import PredictSpec
 
 SIZES = [(1, 1), (1, 75), (75, 1), (31, 33), (32, 32), (33, 32), (64, 65), (100, 70)]
+LEGEND = legend_from_ids([1, 2, 3])
 SMALL = PredictSpec(window=32, overlap=8, batch_size=3)
 
 
@@ -25,17 +26,15 @@ def predict_whole(model, scene):
     return model.predict(data[None], valid[None])[0]
 
 
-def join(parts):
+def join(parts, legend=LEGEND):
     """Put rows together again, checking that each comes once and from top to bottom."""
-    parts = list(parts)
+    parts = [part.copy() for part in parts]
     assert [part.window.row for part in parts] == list(
-        np.cumsum([0, *(part.window.rows for part in parts[:-1])])
+        np.cumsum([parts[0].window.row, *(part.window.rows for part in parts[:-1])])
     )
-    return (
-        np.concatenate([part.classes for part in parts]),
-        np.concatenate([part.probabilities for part in parts], axis=1),
-        np.concatenate([part.valid for part in parts]),
-    )
+    probabilities = np.concatenate([part.probabilities for part in parts], axis=1)
+    valid = np.concatenate([part.valid for part in parts])
+    return classify(probabilities, valid, legend), probabilities, valid
 
 
 @pytest.mark.parametrize("shape", SIZES)
@@ -128,7 +127,7 @@ def test_values_of_invalid_pixels_do_not_matter(make_model):
 def test_class_zero_makes_255_the_code_of_no_data(make_model):
     scene = make_scene((3, 4), empty=(0, 0))
     model = make_model(legend=legend_from_ids([0, 9]))
-    classes, _, _ = join(predict_rows(model, scene, SMALL))
+    classes, _, _ = join(predict_rows(model, scene, SMALL), model.card.legend)
     assert classes[0, 0] == 255
     assert set(classes.ravel().tolist()) <= {0, 9, 255}
 

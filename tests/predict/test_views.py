@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landvisor.geo.scene import scene_from_array
-from landvisor.predict.stream import predict_rows
+from landvisor.predict.stream import predict_rows, predict_scene
 from landvisor.predict.views import View, find_views, predict_views, resize, zoom_pixels
 from landvisor.recipe import PredictSpec
 
@@ -125,19 +125,18 @@ def test_an_equivariant_model_makes_the_same_map_in_every_view(make_model, tta, 
     scene = scene_from_array(data)
     model = make_model(reach=2)
     plain, seen = (
-        list(predict_rows(model, scene, PredictSpec(window=32, overlap=8, tta=way)))
+        predict_scene(model, scene, PredictSpec(window=32, overlap=8, tta=way))
         for way in ("none", tta)
     )
-    for one, other in zip(plain, seen, strict=True):
-        assert np.abs(one.probabilities - other.probabilities).max() < 1e-6
-        assert (one.classes == other.classes).all()
-        assert (one.valid == other.valid).all()
+    assert np.abs(plain.probabilities - seen.probabilities).max() < 1e-6
+    assert (plain.probabilities.argmax(axis=0) == seen.probabilities.argmax(axis=0)).all()
+    assert (plain.valid == seen.valid).all()
 
 
 def test_the_size_of_a_batch_changes_nothing_in_several_views(make_model):
     scene = scene_from_array(make_batch((90, 70))[0][0])
     results = [
-        np.concatenate([rows.probabilities for rows in predict_rows(make_model(), scene, spec)], 1)
+        predict_scene(make_model(), scene, spec).probabilities
         for size in (1, 5)
         for spec in [PredictSpec(window=32, batch_size=size, tta="d4", scales=(1.0, 1.5))]
     ]

@@ -210,7 +210,7 @@ def make_options(values: Values) -> Options:
         devices=values.get("devices"),
         nodes=values.get("nodes"),
         progress=not quiet and sys.stderr.isatty(),
-        on_rows=None if quiet else _show_rows(),
+        on_pixels=None if quiet else _show_pixels(),
     )
 
 
@@ -274,12 +274,12 @@ def _parse_setting(text: str) -> tuple[str, Any]:
         return key.strip(), value
 
 
-def _show_rows() -> Callable[[int, int], None] | None:
+def _show_pixels() -> Callable[[int, int], None] | None:
     if not sys.stderr.isatty():
         return None
 
     def show(done: int, total: int) -> None:
         end = "\n" if done >= total else ""
-        click.echo(f"\rpredicted {done} of {total} rows{end}", err=True, nl=False)
+        click.echo(f"\rpredicted {done / total:4.0%}{end}", err=True, nl=False)
 
     return show

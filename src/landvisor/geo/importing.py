@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from landvisor.errors import CollectionError
-from landvisor.files import check_output, publish_directory, run_record, write_json
+from landvisor.files import check_output, publish_directory, write_json
 from landvisor.geo.arrays import SUFFIXES, read_stacks, write_stack
 from landvisor.geo.collection import Collection, Item, open_collection, write_collection
 from landvisor.geo.legend import Legend, read_legend, write_legend
@@ -26,6 +26,7 @@ from landvisor.geo.mask_values import (
 )
 from landvisor.geo.pairing import find_files, pair_files
 from landvisor.phrases import list_few
+from landvisor.record import run_record
 
 TABLE = "collection.csv"
 TRAIN, VAL = "train", "val"

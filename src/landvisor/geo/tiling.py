@@ -26,6 +26,11 @@ class Window:
         return self.rows, self.cols
 
     @property
+    def size(self) -> int:
+        """Pixels that it holds."""
+        return self.rows * self.cols
+
+    @property
     def slices(self) -> tuple[slice, slice]:
         """Index of this window in an array of the whole grid, as `array[..., rows, cols]`."""
         return slice(self.row, self.row + self.rows), slice(self.col, self.col + self.cols)
@@ -86,11 +91,35 @@ def cover(shape: Shape, *, size: int, overlap: int = 0) -> list[Window]:
     ]
 
 
-def split_blocks(shape: Shape, size: int) -> Iterator[Window]:
-    """Cut a grid into blocks that touch without overlap; the last ones may be smaller."""
-    for row in range(0, shape[0], size):
-        for col in range(0, shape[1], size):
-            yield Window(row, col, min(size, shape[0] - row), min(size, shape[1] - col))
+def cover_area(shape: Shape, area: Window, *, size: int, overlap: int) -> list[list[Window]]:
+    """List those windows of `cover` that touch an area, one list for each row of windows.
+
+    They are the windows of the whole grid, so that what is found in one does not depend on the
+    area.
+    """
+    rows, cols = min(size, shape[0]), min(size, shape[1])
+    return [
+        [
+            Window(row, col, rows, cols)
+            for col in starts(shape[1], size=size, overlap=overlap)
+            if col < area.col + area.cols and col + cols > area.col
+        ]
+        for row in starts(shape[0], size=size, overlap=overlap)
+        if row < area.row + area.rows and row + rows > area.row
+    ]
+
+
+def split_blocks(shape: Shape, size: int | Shape) -> Iterator[Window]:
+    """Cut a grid into blocks that touch without overlap; the last ones may be smaller.
+
+    Args:
+        shape: Of the grid.
+        size: Side of a block, or its rows and columns.
+    """
+    rows, cols = (size, size) if isinstance(size, int) else size
+    for row in range(0, shape[0], rows):
+        for col in range(0, shape[1], cols):
+            yield Window(row, col, min(rows, shape[0] - row), min(cols, shape[1] - col))
 
 
 def group_by_block(

@@ -12,14 +12,7 @@ from typing import Any
 import numpy as np
 
 from landvisor.errors import CollectionError
-from landvisor.files import (
-    RECORD,
-    check_output,
-    command_line,
-    publish_directory,
-    run_record,
-    write_json,
-)
+from landvisor.files import RECORD, check_output, publish_directory, write_json
 from landvisor.geo.collection import Collection, Item, write_collection
 from landvisor.geo.legend import write_legend
 from landvisor.geo.mask_values import LEGEND
@@ -27,6 +20,7 @@ from landvisor.geo.rasters import Reading
 from landvisor.labels.detectors import DETECTORS, Detector, Verdict
 from landvisor.labels.looks import Look, read_looks
 from landvisor.phrases import say_count
+from landvisor.record import command_line, run_record
 
 DEFAULT = ("identical_masks",)
 UNREADABLE = "unreadable"

@@ -11,14 +11,7 @@ from typing import Any
 import numpy as np
 
 from landvisor.errors import OutputError, RecipeError
-from landvisor.files import (
-    RECORD,
-    command_line,
-    publish_directory,
-    publish_file,
-    run_record,
-    write_json,
-)
+from landvisor.files import RECORD, publish_directory, publish_file, write_json
 from landvisor.geo.collection import RASTERS, Collection, CollectionSource, as_collection
 from landvisor.geo.mask_values import describe_unknown
 from landvisor.geo.points import Points
@@ -37,6 +30,7 @@ from landvisor.labels.pixels import LabelledPixels
 from landvisor.labels.purity import Purity
 from landvisor.options import Options
 from landvisor.recipe import GrowSpec, LinkSpec
+from landvisor.record import command_line, run_record
 
 FACTS = "labels.json"
 _TIFF = (".tif", ".tiff")

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landvisor.errors import PointsError
-from landvisor.geo.bundle import ONE, MapFiles, map_files
+from landvisor.geo.bundle import MapFiles, map_files
+from landvisor.geo.coding import ONE
 from landvisor.geo.collection import same_place
 from landvisor.geo.legend import Legend
 from landvisor.geo.rasters import open_scene

@@ -138,6 +138,12 @@ def hash_tensors(tensors: dict[str, NDArray[Any]]) -> str:
     return digest.hexdigest()
 
 
+def identify_model(model: Model) -> str:
+    """Return the SHA-256 of all that a model is: its tensors and its card."""
+    tensors = hash_tensors(model.predictor.tensors())
+    return hashlib.sha256((tensors + model.card.model_dump_json()).encode()).hexdigest()
+
+
 def _share(weights: Sequence[float] | None, count: int) -> tuple[float, ...]:
     given = tuple(weights) if weights is not None else (1.0,) * count
     if len(given) != count:

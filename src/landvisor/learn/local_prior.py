@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,26 +47,40 @@ def favour_frequent(
     """
     if not len(shares) or not strength:
         return probabilities.astype(np.float32, copy=False)
-    shape = -1, *[1] * (here.ndim - 1)
-    presumed = np.maximum(np.asarray(shares, dtype=np.float64), _RARE).reshape(shape)
-    factors = ((here + _RARE) / presumed) ** strength
+    factors = _find_factors(here, shares, strength)
     moved: NDArray[np.float32] = probabilities * factors.astype(np.float32)
     total = moved.sum(axis=0, keepdims=True)
     return np.asarray(np.divide(moved, total, out=moved, where=total > 0))
 
 
-def favour_window(
+def find_window_factors(
     probabilities: NDArray[np.float32],
     valid: NDArray[np.bool_],
     *,
     shares: Sequence[float],
     strength: float,
-) -> NDArray[np.float32]:
-    """Favour the classes that are frequent at the valid pixels `[row, col]` of a window."""
-    if not len(shares) or not strength:  # nothing to sum up for
-        return probabilities
-    here = _mean_over(probabilities, valid)[:, None, None]
-    return favour_frequent(probabilities, here, shares=shares, strength=strength)
+) -> NDArray[np.float32] | None:
+    """Return what a window's classes are multiplied with; None changes nothing.
+
+    See `favour_frequent`.
+
+    Args:
+        probabilities: `[class, row, col]`.
+        valid: `[row, col]`: the surroundings are all valid pixels of the window.
+        shares: What the model presumes.
+        strength: From 0 to 1.
+    """
+    if not len(shares) or not strength:
+        return None
+    return _find_factors(_mean_over(probabilities, valid), shares, strength).astype(np.float32)
+
+
+def _find_factors(
+    here: NDArray[np.floating], shares: Sequence[float], strength: float
+) -> NDArray[np.floating]:
+    shape = -1, *[1] * (here.ndim - 1)
+    presumed = np.maximum(np.asarray(shares, dtype=np.float64), _RARE).reshape(shape)
+    return np.asarray(((here + _RARE) / presumed) ** strength)
 
 
 def find_shares(
@@ -92,4 +107,16 @@ def find_shares(
 
 
 def _mean_over(probabilities: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
-    return np.asarray(probabilities[:, valid].mean(axis=1, dtype=np.float64))
+    totals = np.zeros(len(probabilities))
+    _add_valid(probabilities, valid, totals)
+    return totals / np.count_nonzero(valid)
+
+
+@numba.njit(nogil=True, cache=True)
+def _add_valid(probabilities, valid, totals):  # type: ignore[no-untyped-def]  # numba's types
+    """Add the probabilities `[class, row, col]` of valid pixels up, for each class."""
+    for number in range(len(totals)):
+        for row in range(valid.shape[0]):
+            for col in range(valid.shape[1]):
+                if valid[row, col]:
+                    totals[number] += probabilities[number, row, col]

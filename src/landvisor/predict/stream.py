@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -13,14 +13,34 @@ from numpy.typing import NDArray
 from landvisor.errors import ModelError
 from landvisor.geo.legend import Legend
 from landvisor.geo.scene import Scene
-from landvisor.geo.tiling import Window, cover
-from landvisor.learn.local_prior import favour_window
+from landvisor.geo.tiling import Window, cover_area, full_window
+from landvisor.learn.local_prior import find_window_factors
 from landvisor.learn.model import Model
+from landvisor.parallel import work_ahead
 from landvisor.predict.blend import Strip
-from landvisor.predict.views import View, find_views, predict_views
+from landvisor.predict.views import find_views, predict_views
 from landvisor.recipe import PredictSpec
 
-_Read = tuple[Window, NDArray[Any], NDArray[np.bool_]]
+_AHEAD = 1  # batches that wait between reading, computing and joining
+_GAP = 4  # as many times a batch's windows are held at most, where most are empty
+_ROWS = 32  # finished rows at a time: few enough to stay in a processor's cache
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is known of a window, and what a model says of it.
+
+    Attributes:
+        window: Where it lies.
+        valid: `[row, col]`.
+        data: `[band, row, col]`; dropped once the model has seen it.
+        probabilities: float32 `[class, row, col]`; None where nothing is valid.
+    """
+
+    window: Window
+    valid: NDArray[np.bool_]
+    data: NDArray[Any] | None = None
+    probabilities: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -28,16 +48,18 @@ class MapRows:
     """Finished rows of a map.
 
     Attributes:
-        window: Where they lie; always the full width of the scene.
-        classes: uint8 `[row, col]`: class ids, and the legend's nodata code.
+        window: Where they lie; always the full width of the area.
         probabilities: float32 `[class, row, col]`, summing to one where valid.
         valid: `[row, col]`.
     """
 
     window: Window
-    classes: NDArray[np.uint8]
     probabilities: NDArray[np.float32]
     valid: NDArray[np.bool_]
+
+    def copy(self) -> MapRows:
+        """Return the same rows in memory of their own."""
+        return MapRows(self.window, self.probabilities.copy(), self.valid.copy())
 
 
 def check_fit(model: Model, scene: Scene) -> None:
@@ -59,36 +81,60 @@ def check_fit(model: Model, scene: Scene) -> None:
         )
 
 
-def predict_rows(model: Model, scene: Scene, spec: PredictSpec) -> Iterator[MapRows]:
-    """Predict a scene and yield its rows from top to bottom, each exactly once.
+def predict_rows(
+    model: Model, scene: Scene, spec: PredictSpec, *, area: Window | None = None
+) -> Iterator[MapRows]:
+    """Predict a scene, or an area of it, and yield its rows from top to bottom, each once.
 
-    Windows without a valid pixel are skipped; invalid pixels become no data. A window is read once,
-    whatever the number of views and of models.
+    Windows are those of the whole scene, so a pixel's prediction does not depend on the area.
+    Those without a valid pixel are skipped; invalid pixels become no data. A window is read once,
+    whatever the number of views and of models. One thread reads ahead, another computes.
 
     Args:
         model: What to predict with.
         scene: Any size; one smaller than a window is one window. It is read as it is: see
             `landvisor.predict.adapt.adapt_scenes` for `spec.match_histogram`.
         spec: Window, overlap and batch size in pixels and windows; views.
+        area: What is wanted; the whole scene by default.
+
+    Yields:
+        Rows whose memory is used again for the next ones: `MapRows.copy` keeps them.
 
     Raises:
         ModelError: If the scene's bands do not fit the model.
         SceneError: If the file is damaged.
     """
     check_fit(model, scene)
-    views = find_views(spec)
-    windows = cover(scene.shape, size=spec.window, overlap=spec.shared)
-    lines = [list(group) for _, group in groupby(windows, key=lambda window: window.row)]
-    strip = Strip(len(model.card.legend.ids), scene.shape[1], overlap=spec.shared)
-    tops = [line[0].row for line in lines[1:]] + [scene.shape[0]]
-    for line, finished in zip(lines, tops, strict=True):
-        strip.reserve(line[0].row + line[0].rows)
-        for batch in _read_batches(scene, line, strip, spec.batch_size):
-            _predict_batch(model, batch, strip, views, spec.local_prior)
-        first, probabilities, valid = strip.finish(finished)
-        window = Window(first, 0, finished - first, scene.shape[1])
-        classes = classify(probabilities, valid, model.card.legend)
-        yield MapRows(window, classes, probabilities, valid)
+    wanted = area or full_window(scene.shape)
+    lines = cover_area(scene.shape, wanted, size=spec.window, overlap=spec.shared)
+    windows = [window for line in lines for window in line]
+    seen = work_ahead(_read(scene, windows, spec.batch_size), most=_AHEAD)
+    told = work_ahead(_predict(model, seen, spec), most=_AHEAD)
+    ends = {line[-1]: top for line, top in zip(lines, _find_ends(lines, wanted), strict=True)}
+    rows = lines[0][0].rows
+    strip = Strip(len(model.card.legend.ids), wanted, rows=rows, overlap=spec.shared)
+    for part in told:
+        strip.mark(part.window, part.valid)
+        if part.probabilities is not None:
+            factors = find_window_factors(
+                part.probabilities,
+                part.valid,
+                shares=model.card.shares,
+                strength=spec.local_prior,
+            )
+            strip.add(part.window, part.probabilities, factors=factors)
+        for first, shares, valid in strip.finish(ends.get(part.window, 0), most=_ROWS):
+            yield MapRows(Window(first, wanted.col, len(valid), wanted.cols), shares, valid)
+
+
+def predict_scene(model: Model, scene: Scene, spec: PredictSpec) -> MapRows:
+    """Predict a scene that fits into memory at once; see `predict_rows`."""
+    parts = [part.copy() for part in predict_rows(model, scene, spec)]
+    return MapRows(
+        full_window(scene.shape),
+        np.concatenate([part.probabilities for part in parts], axis=1),
+        np.concatenate([part.valid for part in parts]),
+    )
 
 
 def classify(
@@ -105,27 +151,37 @@ def classify(
     return np.where(valid, ids[probabilities.argmax(axis=0)], np.uint8(legend.nodata))
 
 
-def _read_batches(
-    scene: Scene, line: list[Window], strip: Strip, batch_size: int
-) -> Iterator[list[_Read]]:
-    waiting: list[_Read] = []
-    for window in line:
+def _find_ends(lines: list[list[Window]], area: Window) -> list[int]:
+    """Return for each row of windows the first row of the grid that it does not finish."""
+    last = area.row + area.rows
+    return [*(min(max(line[0].row, area.row), last) for line in lines[1:]), last]
+
+
+def _read(scene: Scene, windows: list[Window], batch_size: int) -> Iterator[list[Told]]:
+    """Read windows; a batch is as many as hold data, with those without that lie between."""
+    batch: list[Told] = []
+    full = 0
+    for window in windows:
         data, valid = scene.read(window)
-        strip.mark(window.row, window.col, valid)
-        if valid.any():
-            waiting.append((window, data, valid))
-        if len(waiting) == batch_size or (waiting and window is line[-1]):
-            yield waiting
-            waiting = []
+        known = bool(valid.any())
+        batch.append(Told(window, valid, data if known else None))
+        full += known
+        if full == batch_size or len(batch) == _GAP * batch_size:
+            yield batch
+            batch, full = [], 0
+    if batch:
+        yield batch
 
 
-def _predict_batch(
-    model: Model, batch: list[_Read], strip: Strip, views: tuple[View, ...], local_prior: float
-) -> None:
-    data, valid = np.stack([part[1] for part in batch]), np.stack([part[2] for part in batch])
-    seen = predict_views(model.predict, data, valid, views=views)
-    for (window, _, known), probabilities in zip(batch, seen, strict=True):
-        favoured = favour_window(
-            probabilities, known, shares=model.card.shares, strength=local_prior
-        )
-        strip.add(window.row, window.col, favoured)
+def _predict(model: Model, batches: Generator[list[Told]], spec: PredictSpec) -> Generator[Told]:
+    views = find_views(spec)
+    with closing(batches):
+        for batch in batches:
+            known = [(part.data, part.valid) for part in batch if part.data is not None]
+            said: Iterator[NDArray[np.float32]] = iter(())
+            if known:
+                data, valid = (np.stack(parts) for parts in zip(*known, strict=True))
+                said = iter(predict_views(model.predict, data, valid, views=views))
+            for part in batch:
+                found = None if part.data is None else next(said)
+                yield Told(part.window, part.valid, probabilities=found)

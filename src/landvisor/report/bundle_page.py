@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from landvisor.accuracy.assess import Assessment
 from landvisor.card import Card
-from landvisor.files import RECORD, command_line
+from landvisor.files import RECORD
 from landvisor.geo.bundle import MapFiles
 from landvisor.geo.legend import Legend
 from landvisor.geo.places import SOURCES, Places
@@ -20,6 +20,7 @@ from landvisor.geo.scene import Scene, name_crs
 from landvisor.geo.thumbnail import read_thumbnail, shrink_step
 from landvisor.geo.tiling import split_blocks
 from landvisor.labels.material import Material
+from landvisor.record import command_line
 from landvisor.report.canvas import figure_to_png
 from landvisor.report.composite import stretch_rgb
 from landvisor.report.figures import Marks, draw_overview
