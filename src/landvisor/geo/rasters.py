@@ -15,7 +15,7 @@ from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 
-from landvisor.errors import SceneError
+from landvisor.errors import DamageError, SceneError
 from landvisor.geo.handles import Handles, open_raster
 from landvisor.geo.scene import Pixels, Scene, find_valid
 from landvisor.geo.tiling import Shape, Window, blocks_under
@@ -141,14 +141,18 @@ class RasterSource:
     handles: Handles = field(default_factory=Handles, compare=False, repr=False)
 
     def read(self, window: Window) -> Pixels:
-        """Read a window; damage is reported with the place where it was met."""
+        """Read a window.
+
+        Raises:
+            DamageError: With the first block under it that does not read.
+        """
         dataset = self.handles.get(self.path)
         area = rasterio.windows.Window(window.col, window.row, window.cols, window.rows)
         try:
             data = dataset.read(self.layout.bands, window=area).astype(self.dtype, copy=False)
             valid = self._validity(dataset, area, data)
         except RasterioError as error:
-            raise SceneError(self._say_where(dataset, window)) from error
+            raise DamageError(self._say_where(dataset, window)) from error
         return Pixels(data, valid)
 
     def block_shape(self) -> Shape:
@@ -212,7 +216,7 @@ class BandFilesSource:
             with WarpedVRT(dataset, **self._warp_options(dataset)) as view:
                 values, valid = view.read(1, window=area), view.read_masks(1, window=area) > 0
         except RasterioError as error:
-            raise SceneError(_say_damage(path, f"where {window} of its scene lie")) from error
+            raise DamageError(_say_damage(path, f"where {window} of its scene lie")) from error
         scale, offset = dataset.scales[0], dataset.offsets[0]
         if scale != 1.0 or offset != 0.0:
             values = values * scale + offset

@@ -66,7 +66,7 @@ class Regrid:
     @cached_property
     def scale(self) -> float:
         """Side of a target's pixel in source pixels, at the source's middle; NaN if it has none."""
-        row, col = self._common_middle()
+        row, col = self._source_middle()
         around = np.array([[row + 1, row, row], [col, col, col + 1]])
         with np.errstate(invalid="ignore"):
             (down_row, down_col), (right_row, right_col) = np.diff(self._transform(around)).T
@@ -120,8 +120,8 @@ class Regrid:
         there = np.stack(transformer.transform(x, y)[::-1])
         return _apply(~self.source.affine, there) - 0.5
 
-    def _common_middle(self) -> tuple[float, float]:
-        """Return (row, col) of a target pixel near the middle of the source's footprint."""
+    def _source_middle(self) -> tuple[float, float]:
+        """Return (row, col) of a target pixel at the middle of the source."""
         back = Regrid(self.target, self.source)
         rows, cols = self.source.shape
         row, col = back._transform(np.array([[(rows - 1) / 2], [(cols - 1) / 2]]))[:, 0]
