@@ -1,7 +1,10 @@
 """Small rasters and points files that several tests need."""
 
+import re
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +91,68 @@ def write_prediction() -> Callable[..., Any]:
         return files
 
     return write
+
+
+class Shelf(ThreadingHTTPServer):
+    """A web server of a folder, with ranges, that refuses what `busy` says once per entry."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.folder = folder
+        self.busy: list[str] = []
+        self.asked: list[str] = []
+
+    def address(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.server_port}/{name}"
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: Shelf
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        name = self.path.split("?")[0].lstrip("/")
+        self.server.asked.append(f"{self.command} {name}")
+        if name in self.server.busy:
+            self.server.busy.remove(name)
+            return self._answer(503, b"")
+        file = self.server.folder / name
+        if not file.is_file():
+            return self._answer(404, b"")
+        content = file.read_bytes()
+        span = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        if span is None:
+            return self._answer(200, content)
+        first, last = int(span[1]), min(int(span[2]), len(content) - 1)
+        where = f"bytes {first}-{last}/{len(content)}"
+        return self._answer(206, content[first : last + 1], where)
+
+    def _answer(self, status: int, content: bytes, where: str = "") -> None:
+        self.send_response(status)
+        kind = "image/tiff" if ".tif" in self.path else "application/geo+json"
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Accept-Ranges", "bytes")
+        if where:
+            self.send_header("Content-Range", where)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
+    """Serve the folder of `make_tif` over HTTP; a retry waits as short as it can."""
+    monkeypatch.setenv("GDAL_HTTP_RETRY_DELAY", "0.01")
+    server = Shelf(tmp_path)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()

@@ -11,6 +11,10 @@ class SceneError(LandvisorError, ValueError):
     """Imagery that cannot be opened, read or placed."""
 
 
+class DamageError(SceneError):
+    """Part of a file that opens but does not read there."""
+
+
 class LegendError(LandvisorError, ValueError):
     """Classes that contradict each other or the labels."""
 

@@ -53,7 +53,7 @@ def run_record(
         "command": list(command),
         "seed": seed,
         "recipe": dict(recipe),
-        "inputs": {role: _describe(Path(path)) for role, path in inputs.items()},
+        "inputs": {role: _describe(path) for role, path in inputs.items()},
         "outputs": _hash_files(outputs) if outputs is not None else {},
         "versions": find_versions(),
         "platform": {"system": platform.platform(), "machine": platform.machine()},
@@ -63,10 +63,11 @@ def run_record(
     }
 
 
-def _describe(path: Path) -> dict[str, Any]:
-    if not path.is_file():
+def _describe(path: Path | str) -> dict[str, Any]:
+    file = Path(path)
+    if not file.is_file():
         return {"path": str(path), "sha256": None, "bytes": None}
-    return {"path": str(path), "sha256": hash_file(path), "bytes": path.stat().st_size}
+    return {"path": str(path), "sha256": hash_file(file), "bytes": file.stat().st_size}
 
 
 def _hash_files(folder: Path) -> dict[str, str]:

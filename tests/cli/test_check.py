@@ -117,3 +117,15 @@ def test_suspects_replace_no_input_and_are_a_geopackage(scene, tmp_path):
         assert isinstance(error, OutputError)
         assert said in str(error)
     assert points.read_bytes() == before
+
+
+def test_an_asset_of_a_stac_item_is_an_image(scene, tmp_path):
+    assets = {name: {"href": "scene.tif", "roles": ["data"]} for name in ("red", "nir")}
+    path = tmp_path / "item.json"
+    content = {"type": "Feature", "stac_version": "1.1.0", "id": "s", "assets": assets}
+    path.write_text(json.dumps(content))
+    result = CliRunner().invoke(group, ["check", str(path), "--asset", "red"])
+    assert result.exit_code == 0, result.output
+    result = CliRunner().invoke(group, ["check", str(path), "--asset", "red", "--stack"])
+    assert result.exit_code == 2
+    assert "--stack from files" in result.output

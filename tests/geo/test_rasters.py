@@ -12,7 +12,7 @@ from affine import Affine
 from rasterio.enums import ColorInterp
 
 from landvisor.errors import SceneError
-from landvisor.geo import rasters
+from landvisor.geo import handles
 from landvisor.geo.rasters import Reading, open_bands, open_scene
 from landvisor.geo.tiling import Window, cover
 
@@ -269,8 +269,8 @@ def test_a_palette_is_read_as_codes_and_noted(make_tif):
 
 
 def test_thousands_of_scenes_keep_few_files_open(make_tif, monkeypatch):
-    monkeypatch.setattr(rasters, "_MOST_OPEN", 3)
-    monkeypatch.setattr(rasters, "_THREAD", threading.local())
+    monkeypatch.setattr(handles, "_MOST_OPEN", 3)
+    monkeypatch.setattr(handles, "_THREAD", threading.local())
     images = [np.full((1, 3, 4), value, np.uint8) for value in range(8)]
     scenes = [open_scene(make_tif(f"{i}.tif", image)) for i, image in enumerate(images)]
     for _ in range(2):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
               help="Pixels within which points of different classes are told.")  # fmt: skip
 @click.option("--suspects", type=click.Path(path_type=Path), help="Write points that look wrong.")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier file of --suspects.")
-@o.options(o.split_option, o.stack_option, o.label_options, o.reading_options, o.json_option)
+@o.options(o.split_option, o.source_options, o.label_options, o.reading_options, o.json_option)
 @o.verbosity
 def command(inputs: tuple[str, ...], **values: Any) -> None:
     """Find problems of IMAGE, its masks, and POINTS.
@@ -40,7 +40,7 @@ def command(inputs: tuple[str, ...], **values: Any) -> None:
         raise click.UsageError("--suspects are among the points; name them after the image")
     if values["overwrite"] and not values["suspects"]:
         raise click.UsageError("--overwrite goes with --suspects")
-    collection = o.find_collection(images, stack=values["stack"])
+    collection = o.find_collection(images, stack=values["stack"], assets=values["assets"])
     options = o.make_options({**values, "quiet": True})  # there is no progress to show
     if values["suspects"]:
         check_geopackage(values["suspects"], option="--suspects")

@@ -16,7 +16,7 @@ from landvisor.cli import options as o
 @click.option("--val-split", help="Split whose labelled places choose the model, as in val.")
 @o.training_options
 @click.option("--dense", is_flag=True, help="Learn from the masks whole; give no POINTS.")
-@o.options(o.stack_option, o.label_options, o.reading_options, o.recipe_options, o.verbosity)
+@o.options(o.source_options, o.label_options, o.reading_options, o.recipe_options, o.verbosity)
 def command(inputs: tuple[str, ...], **values: Any) -> None:
     """Fit a model to labelled POINTS on IMAGE.
 
@@ -32,7 +32,7 @@ def command(inputs: tuple[str, ...], **values: Any) -> None:
     options = o.make_options(values)
     images, points = (inputs, None) if values["dense"] else (inputs[:-1], inputs[-1])
     workflow.fit(
-        o.find_collection(images, stack=values["stack"]),
+        o.find_collection(images, stack=values["stack"], assets=values["assets"]),
         points,
         recipe=o.make_recipe(values),
         out=values["out"],

@@ -24,7 +24,7 @@ making_options = o.options(
                  help="Share of the points that measure purity where no mask does."),
     click.option("--min-purity", type=click.FloatRange(0, 1), default=0.0,
                  help="Take back the new labels of classes not shown to reach it."),
-    o.seed_option, o.split_option, o.stack_option, o.label_options, o.reading_options,
+    o.seed_option, o.split_option, o.source_options, o.label_options, o.reading_options,
     o.recipe_options, o.workers_option, o.json_option, o.verbosity,
 )  # fmt: skip
 
@@ -83,7 +83,10 @@ def make_and_tell(
 
     images, points = o.part_inputs(inputs)
     made = make_labels(
-        o.name_mask(o.find_collection(images, stack=values["stack"]), values["mask"]),
+        o.name_mask(
+            o.find_collection(images, stack=values["stack"], assets=values["assets"]),
+            values["mask"],
+        ),
         points,
         out=values["out"],
         making=Making(

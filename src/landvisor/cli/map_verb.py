@@ -14,7 +14,7 @@ from landvisor.cli import options as o
 @o.out_option("Folder to make for the map, the report and the model.")
 @o.options(o.model_options, o.unlabelled_option, o.seed_option)
 @click.option("--folds", type=click.IntRange(0), help="Outer spatial folds; 0 states no accuracy.")
-@o.options(o.split_option, o.stack_option, o.label_options, o.reading_options, o.recipe_options)
+@o.options(o.split_option, o.source_options, o.label_options, o.reading_options, o.recipe_options)
 @o.verbosity
 def command(inputs: tuple[str, ...], **values: Any) -> None:
     """Turn imagery and labelled POINTS into a map with a stated accuracy.
@@ -31,7 +31,7 @@ def command(inputs: tuple[str, ...], **values: Any) -> None:
     from landvisor import workflow  # imports torch
 
     result = workflow.map(
-        o.find_collection(inputs[:-1], stack=values["stack"]),
+        o.find_collection(inputs[:-1], stack=values["stack"], assets=values["assets"]),
         inputs[-1],
         out=values["out"],
         recipe=o.make_recipe(values),

@@ -54,6 +54,11 @@ split_option = click.option("--split", help="Splits of the collection to use, as
 stack_option = click.option(
     "--stack", is_flag=True, help="The images are the bands of one scene, a file per band."
 )
+asset_option = click.option(
+    "--asset", "assets", multiple=True, metavar="NAME",
+    help="Asset of STAC items to read; several are the bands of one scene, in order.",
+)  # fmt: skip
+source_options = options(stack_option, asset_option)
 
 verbosity = options(
     click.option("-v", "--verbose", count=True, help="Say more; -vv shows tracebacks."),
@@ -214,13 +219,17 @@ def make_options(values: Values) -> Options:
     )
 
 
-def find_collection(images: tuple[str, ...], *, stack: bool) -> Collection:
+def find_collection(
+    images: tuple[str, ...], *, stack: bool, assets: tuple[str, ...] = ()
+) -> Collection:
     """Open what a user named as imagery: one source, several files, or a file per band."""
     from landvisor.geo.collection import band_collection, open_collection
 
+    if stack and assets:
+        raise click.UsageError("--asset takes bands from STAC items, --stack from files; use one")
     if stack:
         return band_collection(images)
-    return open_collection(images[0] if len(images) == 1 else list(images))
+    return open_collection(images[0] if len(images) == 1 else list(images), assets=assets)
 
 
 def choose_scenes(collection: Collection, values: Values, done: str) -> Collection:

@@ -18,7 +18,10 @@ from landvisor.geo.legend import UNLABELLED, Legend, read_legend
 from landvisor.geo.places import map_to_pixels, pixels_to_map
 from landvisor.geo.rasters import Reading, open_bands, open_scene
 from landvisor.geo.scene import Scene, scene_from_array
+from landvisor.geo.scene_list import LIST, place_beside, read_list
+from landvisor.geo.stac_read import read_stac
 from landvisor.phrases import say_count
+from landvisor.remote import Place, as_place, find_stem, hide_query, is_remote
 
 RASTERS = {".tif", ".tiff", ".gtif", ".vrt", ".png", ".jpg", ".jpeg", ".jp2", ".img", ".webp"}
 TEST = "test"
@@ -31,26 +34,35 @@ class Item:
     """One scene of a collection, opened when asked for.
 
     Attributes:
-        name: The image file's stem; unique in its collection.
-        image: The file, or several single-band files, or a scene that is open already.
+        name: The image file's stem or the STAC item's id; unique in its collection.
+        image: The file or its address, or several single-band files, or a scene that is open.
         mask: Class raster on the same grid, or None.
         split: `train`, `val`, `test` or another word; None is no split.
         group: Scenes of one group are never parted by a split or fold.
+        bands: Names of the bands where they are known better than by the files.
+        date: When the image was taken, in ISO 8601.
+        cloud_cover: Share of the image that is cloud, in percent.
     """
 
     name: str
-    image: Path | tuple[Path, ...] | Scene
-    mask: Path | None = None
+    image: Place | tuple[Place, ...] | Scene
+    mask: Place | None = None
     split: str | None = None
     group: str | None = None
+    bands: tuple[str, ...] = ()
+    date: str | None = None
+    cloud_cover: float | None = None
 
     def open(self, reading: Reading | None = None) -> Scene:
         """Open the scene."""
         if isinstance(self.image, Scene):
             return self.image
         if isinstance(self.image, tuple):
-            return replace(open_bands(self.image, reading=reading), name=self.name)
-        return open_scene(self.image, reading)
+            scene = open_bands(self.image, reading=reading)
+        else:
+            scene = open_scene(self.image, reading)
+        named = len(self.bands) == len(scene.bands)
+        return replace(scene, name=self.name, bands=self.bands if named else scene.bands)
 
     def open_mask(self, scene: Scene) -> Scene:
         """Open the mask as a scene of one band on the grid of the scene.
@@ -60,16 +72,16 @@ class Item:
         """
         if self.mask is None:
             raise CollectionError(f"scene {self.name!r} has no mask; add one to the collection")
-        mask = open_scene(self.mask)
+        mask, mask_name = open_scene(self.mask), Path(self.mask).name
         if mask.shape != scene.shape or len(mask.bands) != 1:
             bands = say_count(len(mask.bands), "band")
             raise CollectionError(
-                f"mask {self.mask.name!r} has {bands} of {mask.shape}; need one "
+                f"mask {mask_name!r} has {bands} of {mask.shape}; need one "
                 f"band of {scene.shape} as scene {self.name!r} has"
             )
         if mask.georeferenced and scene.georeferenced and not same_place(mask.grid, scene.grid):
             raise CollectionError(
-                f"mask {self.mask.name!r} lies elsewhere than scene {self.name!r} though both have "
+                f"mask {mask_name!r} lies elsewhere than scene {self.name!r} though both have "
                 f"{mask.shape} pixels; warp it to the scene's grid"
             )
         return mask
@@ -164,8 +176,9 @@ class Collection:
         for item in self.items:
             files = item.image if isinstance(item.image, tuple) else (item.image,)
             for number, file in enumerate(files):
-                if isinstance(file, Path):
-                    named[f"scene {item.name}" + (f" band {number + 1}" if number else "")] = file
+                if not isinstance(file, Scene):
+                    shown = hide_query(file) if is_remote(file) else file
+                    named[f"scene {item.name}" + (f" band {number + 1}" if number else "")] = shown
         return named
 
     def sources(self) -> list[object]:
@@ -181,34 +194,77 @@ class Collection:
 CollectionSource = Path | str | Sequence[Path | str] | Scene | NDArray[Any] | Collection
 
 
-def open_collection(source: Path | str | Sequence[Path | str]) -> Collection:
+def open_collection(
+    source: Path | str | Sequence[Path | str], *, assets: Sequence[str] = ()
+) -> Collection:
     """Open a collection from what a user names.
 
     Args:
-        source: A raster or picture, `collection.csv`, a folder of images, a glob pattern, or
-            several files. Several single-band files that are meant as one scene go through
-            `band_collection`.
+        source: A raster or picture, its address (`https://`, `s3://`, `gs://`, `az://`, `/vsi…`),
+            `collection.csv`, a folder of images, a glob pattern, a list of rasters in a `.txt`, a
+            STAC item or item collection, or several of all but tables, folders and patterns.
+            Several single-band files that are meant as one scene go through `band_collection`.
+        assets: The assets of STAC items that are the bands of a scene; see `read_stac`.
 
     Raises:
-        CollectionError: If nothing is found, or names occur twice.
+        CollectionError: If nothing is found, names occur twice, or assets are named of what is
+            not STAC.
+        SceneError: If an address of JSON cannot be read.
     """
     if not isinstance(source, str | Path):
         if not source:
             raise CollectionError("no image was given; name at least one")
-        return _make([_as_item(Path(path)) for path in source], Path(source[0]).parent)
-    path = Path(source)
+        items = [item for each in source for item in _list_items(as_place(each), assets)]
+        return _make(items, _folder_of(as_place(source[0])))
+    place = as_place(source)
+    found = _find_table(place) if isinstance(place, Path) else None
+    if found is None:
+        return _make(_list_items(place, assets), _folder_of(place))
+    _refuse_assets(assets, place)
+    return found
+
+
+def _find_table(path: Path) -> Collection | None:
+    """Open a table, a folder or a pattern; None is for what is none of them."""
     if path.suffix.lower() == ".csv":
         return _read_csv(path)
     if path.is_dir():
         if (path / "collection.csv").exists():
             return _read_csv(path / "collection.csv")
         return _make([_as_item(file) for file in _images_in(path)], path)
-    if any(sign in str(source) for sign in "*?[") and not path.exists():
-        found = sorted(glob.glob(str(source), recursive=True))  # noqa: PTH207 absolute patterns
+    if any(sign in str(path) for sign in "*?[") and not path.exists():
+        found = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 absolute patterns
         if not found:
-            raise CollectionError(f"no file matches {str(source)!r}; check the pattern")
+            raise CollectionError(f"no file matches {str(path)!r}; check the pattern")
         return _make([_as_item(Path(file)) for file in found], Path(found[0]).parent)
-    return _make([_as_item(path)], path.parent)
+    return None
+
+
+def _list_items(place: Place, assets: Sequence[str]) -> list[Item]:
+    """List what one file or address names: a raster, the items of STAC, the lines of a list."""
+    images = read_stac(place, assets)
+    if images is not None:
+        return [
+            Item(
+                name=image.name,
+                image=image.files[0] if len(image.files) == 1 else image.files,
+                bands=image.bands,
+                date=image.date,
+                cloud_cover=image.cloud_cover,
+            )
+            for image in images
+        ]
+    _refuse_assets(assets, place)
+    if isinstance(place, Path) and place.suffix.lower() == LIST:
+        return [Item(name, raster) for name, raster in read_list(place)]
+    return [_as_item(place)]
+
+
+def _refuse_assets(assets: Sequence[str], place: Place) -> None:
+    if assets:
+        raise CollectionError(
+            f"--asset {assets[0]} picks from STAC items, and {str(place)!r} is none; leave it out"
+        )
 
 
 def as_collection(source: CollectionSource) -> Collection:
@@ -229,8 +285,9 @@ def as_collection(source: CollectionSource) -> Collection:
 
 def band_collection(paths: Sequence[Path | str]) -> Collection:
     """Make a collection of one scene that has one file per band."""
-    files = tuple(Path(path) for path in paths)
-    return Collection((Item(files[0].parent.name or files[0].stem, files),), None, files[0].parent)
+    files = tuple(as_place(path) for path in paths)
+    name = Path(hide_query(files[0])).parent.name or find_stem(files[0])
+    return Collection((Item(name, files),), None, _folder_of(files[0]))
 
 
 def write_collection(collection: Collection, path: Path) -> None:
@@ -253,6 +310,8 @@ def _relative(file: Any, path: Path) -> str:
         return ""
     if not isinstance(file, Path | str):
         raise CollectionError("a scene of several files or of none has no row in a table; save it")
+    if isinstance(file, str):
+        return file
     # Not resolved: a link into a data store is to stay one.
     whole, folder = Path(file).absolute(), path.parent.absolute()
     return str(whole.relative_to(folder) if whole.is_relative_to(folder) else whole)
@@ -266,8 +325,12 @@ def same_place(first: GeoBox, second: GeoBox) -> bool:
     return bool(np.abs(shift).max() < _HALF_PIXEL)
 
 
-def _as_item(path: Path) -> Item:
-    return Item(path.stem, path)
+def _folder_of(place: Place) -> Path | None:
+    return place.parent if isinstance(place, Path) else None
+
+
+def _as_item(place: Place) -> Item:
+    return Item(find_stem(place), place)
 
 
 def _images_in(folder: Path) -> list[Path]:
@@ -293,22 +356,23 @@ def _read_csv(path: Path) -> Collection:
 def _row_item(row: dict[str, str], folder: Path) -> Item:
     if not row["image"]:
         raise CollectionError(f"a row of the collection in {str(folder)!r} names no image")
-    image = folder / row["image"]
+    image = place_beside(row["image"], folder)
     mask = row.get("mask") or None
     return Item(
-        image.stem,
+        find_stem(image),
         image,
-        folder / mask if mask else None,
+        place_beside(mask, folder) if mask else None,
         row.get("split") or None,
         row.get("group") or None,
     )
 
 
-def _make(items: list[Item], path: Path) -> Collection:
+def _make(items: list[Item], path: Path | None) -> Collection:
     names = [item.name for item in items]
     twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
     if twice is not None:
         raise CollectionError(f"two scenes are named {twice!r}; names must be unique")
-    folder = path if path.is_dir() else path.parent
-    legend = folder / "legend.toml"
+    if path is None:
+        return Collection(tuple(items))
+    legend = (path if path.is_dir() else path.parent) / "legend.toml"
     return Collection(tuple(items), read_legend(legend) if legend.exists() else None, path)

@@ -17,9 +17,12 @@ from landvisor.geo.legend import Legend
 from landvisor.geo.points import PRESENCE, Points, geometry_kinds, read_points
 from landvisor.geo.rasters import open_scene
 from landvisor.geo.scene import Scene, name_crs
+from landvisor.geo.scene_list import LIST
+from landvisor.geo.stac_read import is_stac
 from landvisor.geo.styles import read_label_facts, read_map_legend
 from landvisor.geo.survey import survey_scene
 from landvisor.geo.vectors import FORMATS
+from landvisor.remote import as_place, hide_query, is_remote
 
 _LOOKED_AT = 100  # scenes of a collection that are opened, evenly spaced over it
 _TOLD = ("source", "role", "strategy", "placement")
@@ -32,16 +35,18 @@ def find_kind(path: Path | str) -> str:
     Raises:
         SceneError: If there is nothing there.
     """
-    file = Path(path)
+    file = Path(hide_query(path))
     if any(sign in str(path) for sign in "*?[") and not file.exists():
         return "collection"
-    if not file.exists() and not str(path).startswith(("/vsi", "http:", "https:", "s3:")):
+    if not (file.exists() or is_remote(path) or str(path).startswith("/vsi")):
         raise SceneError(f"no such file: {str(path)!r}; give a raster, points, collection or model")
     if file.is_dir():
         return _kind_of_folder(file)
     suffix = file.suffix.lower()
     if suffix == ".safetensors":
         return "model"
+    if suffix == LIST or is_stac(as_place(path)):
+        return "collection"
     if suffix == ".csv":
         return "collection" if _has_images(file) else "points"
     return "points" if suffix in FORMATS else "raster"

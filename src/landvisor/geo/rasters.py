@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import re
-import threading
-import warnings
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from weakref import ref
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 
-from landvisor.errors import SceneError
+from landvisor.errors import DamageError, SceneError
+from landvisor.geo.handles import Handles, open_raster
 from landvisor.geo.scene import Pixels, Scene, find_valid
-from landvisor.geo.tiling import Window
+from landvisor.geo.tiling import Shape, Window, blocks_under
 from landvisor.geo.validity import AreaMask, find_collar, read_area
-from landvisor.geo.vectors import FORMATS
+from landvisor.remote import find_stem, hide_query, is_remote
 
 PICTURES = {"PNG", "JPEG", "WEBP", "GIF", "BMP"}
 _ALPHA_SHARE = 0.95
 _PROBE_SIZE = 256
-# Threads that change the filters of warnings at once leave each other's behind.
-_ONE_FILTER = threading.Lock()
-_ORDER = " (imagery is named first, points last)"
 
 
 @dataclass(frozen=True)
@@ -74,14 +66,15 @@ def open_scene(path: Path | str, reading: Reading | None = None) -> Scene:
         SceneError: If there is no such file, it is not a raster, or it is damaged.
     """
     how = reading or Reading()
-    with _open(str(path)) as dataset:
+    with open_raster(str(path)) as dataset:
         layout, notes = _describe(dataset, how)
         grid = GeoBox(dataset.shape, dataset.transform, dataset.crs)
         names = _band_names(dataset, layout.bands)
         dtype = _common_dtype([dataset.dtypes[band - 1] for band in layout.bands])
     source = RasterSource(str(path), layout, dtype)
     complete = layout.declares_nothing and dtype.kind in "iu"  # else NaN may occur
-    scene = Scene(Path(path).stem, grid, names, dtype, source, Path(path), notes, complete)
+    name, file = find_stem(path), None if is_remote(path) else Path(path)
+    scene = Scene(name, grid, names, dtype, source, file, notes, complete)
     return _restrict(scene, how)
 
 
@@ -105,11 +98,11 @@ def open_bands(
     """
     grids, names, scaled, dtypes = [], [], False, []
     for path in paths:
-        with _open(str(path)) as dataset:
+        with open_raster(str(path)) as dataset:
             if dataset.count != 1:
                 raise SceneError(f"{str(path)!r} has {dataset.count} bands; need one per file")
             grids.append(GeoBox(dataset.shape, dataset.transform, dataset.crs))
-            names.append(dataset.descriptions[0] or Path(path).stem)
+            names.append(dataset.descriptions[0] or find_stem(path))
             scaled |= dataset.scales[0] != 1.0 or dataset.offsets[0] != 0.0
             dtypes.append(dataset.dtypes[0])
     grid = _common_grid(grids, resolution)
@@ -138,47 +131,6 @@ class Layout:
         return not self.mask_band and all(value is None for value in named)
 
 
-_THREAD = threading.local()
-_MOST_OPEN = 64  # per thread; with eight of them half of the 1,024 files that Linux allows
-
-
-class Handles:
-    """Open datasets, one per file, thread and process: GDAL's must not be shared.
-
-    A fork would share the file position with its parent, so the process counts too; a copy that
-    is sent elsewhere starts empty. A thread closes what it opened first where thousands of scenes
-    would else exhaust the files that a process may have open.
-    """
-
-    def __init__(self) -> None:
-        self._local = threading.local()
-
-    def get(self, path: str) -> Any:
-        """Return this thread's own open dataset.
-
-        Raises:
-            SceneError: If the file cannot be opened.
-        """
-        known: dict[str, Any] = self._local.__dict__
-        key = f"{os.getpid()} {path}"
-        if key not in known:
-            known[key] = _open(path)
-            self._make_room(key)
-        return known[key]
-
-    def _make_room(self, key: str) -> None:
-        opened: deque[tuple[ref[Handles], str]] = _THREAD.__dict__.setdefault("opened", deque())
-        opened.append((ref(self), key))
-        if len(opened) > _MOST_OPEN:
-            owner, first = opened.popleft()
-            handles = owner()
-            if handles is not None:
-                handles._local.__dict__.pop(first, None)
-
-    def __reduce__(self) -> tuple[type[Handles], tuple[()]]:
-        return Handles, ()
-
-
 @dataclass(frozen=True)
 class RasterSource:
     """A raster file as a source, with one open handle per thread."""
@@ -189,18 +141,37 @@ class RasterSource:
     handles: Handles = field(default_factory=Handles, compare=False, repr=False)
 
     def read(self, window: Window) -> Pixels:
-        """Read a window; damage is reported with the place where it was met."""
+        """Read a window.
+
+        Raises:
+            DamageError: With the first block under it that does not read.
+        """
         dataset = self.handles.get(self.path)
         area = rasterio.windows.Window(window.col, window.row, window.cols, window.rows)
         try:
             data = dataset.read(self.layout.bands, window=area).astype(self.dtype, copy=False)
             valid = self._validity(dataset, area, data)
         except RasterioError as error:
-            raise SceneError(
-                f"{self.path!r} cannot be read at row {window.row}, col {window.col}: the file is "
-                "truncated or damaged; copy it again from its source"
-            ) from error
+            raise DamageError(self._say_where(dataset, window)) from error
         return Pixels(data, valid)
+
+    def block_shape(self) -> Shape:
+        """Return the size of the file's own blocks; they begin at its first pixel."""
+        rows, cols = self.handles.get(self.path).block_shapes[self.layout.bands[0] - 1]
+        return int(rows), int(cols)
+
+    def _say_where(self, dataset: Any, window: Window) -> str:
+        """Name the first block of the file under a window that does not read by itself."""
+        where = window
+        for block in blocks_under(window, block=self.block_shape(), shape=dataset.shape):
+            area = rasterio.windows.Window(block.col, block.row, block.cols, block.rows)
+            try:
+                dataset.read(window=area)
+                dataset.read_masks(window=area)
+            except RasterioError:
+                where = block
+                break
+        return _say_damage(self.path, f"at {where}")
 
     def _validity(self, dataset: Any, area: Any, data: NDArray[Any]) -> NDArray[np.bool_]:
         nodata = set(self.layout.nodata)
@@ -245,7 +216,7 @@ class BandFilesSource:
             with WarpedVRT(dataset, **self._warp_options(dataset)) as view:
                 values, valid = view.read(1, window=area), view.read_masks(1, window=area) > 0
         except RasterioError as error:
-            raise SceneError(f"{path!r} cannot be read: the file is damaged") from error
+            raise DamageError(_say_damage(path, f"where {window} of its scene lie")) from error
         scale, offset = dataset.scales[0], dataset.offsets[0]
         if scale != 1.0 or offset != 0.0:
             values = values * scale + offset
@@ -264,37 +235,12 @@ class BandFilesSource:
         }
 
 
-def open_quietly(path: Path | str, mode: str = "r", **profile: Any) -> Any:
-    """Open a rasterio dataset, be it a plain image, in any thread and without a warning.
-
-    Args:
-        path: The file.
-        mode: `r` or `w`.
-        profile: What rasterio needs to know of a file to write.
-
-    Raises:
-        RasterioError: If GDAL cannot.
-    """
-    with _ONE_FILTER, warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return rasterio.open(path, mode, **profile)
-
-
-def _open(path: str) -> Any:
-    # A `Path` made of an address has lost one of its slashes.
-    address = re.sub(r"^(https?|s3|gs|az):/(?=[^/])", r"\1://", path)
-    try:
-        return open_quietly(address)
-    except RasterioError as error:
-        # Names with a colon may be subdatasets or addresses, which are no files.
-        if ":" not in path and not Path(path).exists():
-            raise SceneError(
-                f"no such file: {path!r}; give the path of a raster or picture"
-            ) from error
-        raise SceneError(
-            f"{path!r} is not a raster that GDAL can open, or it is truncated; need a GeoTIFF, "
-            f"COG, VRT, PNG, JPEG or the like{_ORDER if Path(path).suffix in FORMATS else ''}"
-        ) from error
+def _say_damage(path: str, where: str) -> str:
+    cause = ", or the network failed" if is_remote(path) else ""
+    return (
+        f"{hide_query(path)!r} cannot be read {where}: it is truncated or damaged there{cause}; "
+        "copy it again from its source"
+    )
 
 
 def _describe(dataset: Any, how: Reading) -> tuple[Layout, tuple[str, ...]]:

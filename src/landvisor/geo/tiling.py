@@ -20,6 +20,10 @@ class Window:
     rows: int
     cols: int
 
+    def __str__(self) -> str:
+        last_row, last_col = self.row + self.rows - 1, self.col + self.cols - 1
+        return f"rows {self.row} to {last_row}, columns {self.col} to {last_col}"
+
     @property
     def shape(self) -> Shape:
         """Size as `(rows, cols)`."""
@@ -120,6 +124,22 @@ def split_blocks(shape: Shape, size: int | Shape) -> Iterator[Window]:
     for row in range(0, shape[0], rows):
         for col in range(0, shape[1], cols):
             yield Window(row, col, min(rows, shape[0] - row), min(cols, shape[1] - col))
+
+
+def blocks_under(window: Window, *, block: Shape, shape: Shape) -> list[Window]:
+    """List the blocks of a file that a window touches, whole.
+
+    Args:
+        window: Part of the grid.
+        block: Size of the blocks, which begin at the grid's first pixel.
+        shape: Of the grid, which may cut the last blocks.
+    """
+    first_row, first_col = window.row // block[0] * block[0], window.col // block[1] * block[1]
+    return [
+        Window(row, col, min(block[0], shape[0] - row), min(block[1], shape[1] - col))
+        for row in range(first_row, window.row + window.rows, block[0])
+        for col in range(first_col, window.col + window.cols, block[1])
+    ]
 
 
 def group_by_block(

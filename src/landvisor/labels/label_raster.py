@@ -18,9 +18,10 @@ from rasterio.windows import Window as RasterWindow
 from landvisor.errors import PointsError
 from landvisor.files import writing
 from landvisor.geo.collection import same_place
+from landvisor.geo.handles import open_quietly
 from landvisor.geo.legend import Legend
 from landvisor.geo.places import SOURCES
-from landvisor.geo.rasters import open_quietly, open_scene
+from landvisor.geo.rasters import open_scene
 from landvisor.geo.scene import Scene
 from landvisor.geo.styles import FACTS_TAG, LEGEND_TAG, legend_tag, read_label_facts
 from landvisor.geo.tiling import Window
