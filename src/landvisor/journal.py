@@ -79,9 +79,10 @@ class Journal:
             os.fsync(stream.fileno())
         self._note(name, path.stat().st_size, hash_file(path))
 
-    def holds(self, name: str) -> bool:
-        """Tell whether a file was finished and is still as it was then."""
-        known, path = self._known.get(name), self.folder / name
+    def holds(self, file: Path | str) -> bool:
+        """Tell whether a file of the folder was finished and is still as it was then."""
+        path = self.folder / file
+        known = self._known.get(path.relative_to(self.folder).as_posix())
         if known is None or not path.is_file() or path.stat().st_size != known["bytes"]:
             return False
         return hash_file(path) == str(known["sha256"])

@@ -35,6 +35,8 @@ class Options:
         devices: Devices of each machine that `fit` trains a network on; None is 1, or what
             torchrun was told.
         nodes: Machines that `fit` trains a network on; None is 1, or what torchrun was told.
+        workers: Processes on this machine that predict side by side; None predicts in this one.
+        dask: Address of a Dask scheduler whose workers predict, as in `tcp://10.0.0.1:8786`.
         on_pixels: Called with (pixels done, pixels in all) while predicting.
     """
 
@@ -51,6 +53,8 @@ class Options:
     logger: Literal["csv", "tensorboard", "none"] = "csv"
     devices: int | None = None
     nodes: int | None = None
+    workers: int | None = None
+    dask: str | None = None
     on_pixels: Progress | None = None
 
     @property

@@ -268,6 +268,16 @@ class PredictSpec(Spec):
     """Zooms at which a window is seen, averaged; (1, 1.25) sees it larger as well."""
     local_prior: Share = 0.5
     """How strongly classes are favoured that a window holds more of than the places had."""
+    mosaic: Literal["none", "feather", "first", "cloud", "date"] = "none"
+    """One map of all; where they overlap all count, or the first, least cloudy or latest one."""
+    feather: Positive = 64.0
+    """Pixels of a scene from its border to where it counts wholly, in a mosaic of that kind."""
+    crs: str | None = None
+    """CRS of a mosaic; that of the first scene where it is not given."""
+    resolution: Positive | None = None
+    """Side of a mosaic's pixels in units of its CRS; that of the finest scene where not given."""
+    on_error: Literal["fail", "nodata"] = "fail"
+    """Damaged blocks of an image end the run, or become no data and are reported."""
     match_histogram: bool = False
     """Move the bands of all scenes to the distribution of the training imagery's values."""
 

@@ -114,11 +114,10 @@ def predict(
     if weigh_on is not None:
         known = as_collection(scenes).select(how.val_split or how.split)
         loaded = weigh_on_places(loaded, known, weigh_on, options=how, spec=choices.predict)
-    opened = collection.open_scenes(how.reading)
     with work_folder(out) as work:
         made = make_maps(loaded, collection, work=work, spec=choices.predict, options=how)
         with publish_directory(out, overwrite=how.overwrite) as folder:
-            files = write_bundle(loaded, opened, folder, made=made)
+            files = write_bundle(loaded, folder, made=made)
             write_run(folder, choices, started, scenes=collection, labels=weigh_on)
     return [published(file, Path(out)) for file in files]
 
@@ -186,7 +185,7 @@ def map(  # noqa: A001 - the verb of the trade, and of the command line
         used = as_collection(scenes).for_learning(how.split, how.val_split)
         made = make_maps(model, used, work=work, spec=settled.predict, options=how)
         with publish_directory(out, overwrite=how.overwrite) as folder:
-            files = write_bundle(model, material.scenes, folder, made=made)
+            files = write_bundle(model, folder, made=made)
             if stated is not None:
                 write_json(folder / "assessment.json", stated.to_dict())
             write_report(folder, files, material=material, card=model.card, assessment=stated)

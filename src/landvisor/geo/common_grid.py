@@ -13,6 +13,7 @@ from odc.geo.geobox import GeoBox
 from landvisor.errors import SceneError
 from landvisor.geo.regrid import Regrid
 from landvisor.geo.scene import Scene
+from landvisor.geo.tiling import Window
 
 Bounds = tuple[float, float, float, float]
 
@@ -58,6 +59,19 @@ def mosaic_grid(
         wanted = resolution or (side if finest > _NEARLY * side else finest)
         lattice = first if math.isclose(wanted, side) else _square(first, wanted)
     return _grow(lattice, scenes, bounds)
+
+
+def find_footprint(scene: Scene, grid: GeoBox) -> Window:
+    """Return the rectangle of whole pixels of a grid that a scene lies in, be it beyond the grid.
+
+    Raises:
+        SceneError: If the scene reaches where the grid's CRS has no places.
+    """
+    corners = _outline(scene, grid)
+    # Edges that are curves may bulge between the places that were looked at.
+    low = np.floor(corners.min(axis=1)).astype(int) - 1
+    high = np.ceil(corners.max(axis=1)).astype(int) + 1
+    return Window(int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
 
 
 def _check(scenes: Sequence[Scene], resolution: float | None, bounds: Bounds | None) -> None:

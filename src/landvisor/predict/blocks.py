@@ -109,6 +109,11 @@ class BlockStore:
         self._blocks = blocks
         self._legend = legend
 
+    @property
+    def pixels(self) -> int:
+        """How many pixels the map has."""
+        return sum(block.size for block in self._blocks)
+
     def find_missing(self) -> list[Window]:
         """List the blocks that are not there, or not as they were written."""
         return [block for block in self._blocks if not self._journal.holds(self._name(block))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from landvisor.recipe import PredictSpec
 
 _AHEAD = 1  # batches that wait between reading, computing and joining
 _GAP = 4  # as many times a batch's windows are held at most, where most are empty
+_COMPUTING = threading.Lock()  # torch's threads of two computations would wait for each other
 _ROWS = 32  # finished rows at a time: few enough to stay in a processor's cache
 
 
@@ -83,7 +85,7 @@ def check_fit(model: Model, scene: Scene) -> None:
 
 def predict_rows(
     model: Model, scene: Scene, spec: PredictSpec, *, area: Window | None = None
-) -> Iterator[MapRows]:
+) -> Generator[MapRows]:
     """Predict a scene, or an area of it, and yield its rows from top to bottom, each once.
 
     Windows are those of the whole scene, so a pixel's prediction does not depend on the area.
@@ -181,7 +183,8 @@ def _predict(model: Model, batches: Generator[list[Told]], spec: PredictSpec) ->
             said: Iterator[NDArray[np.float32]] = iter(())
             if known:
                 data, valid = (np.stack(parts) for parts in zip(*known, strict=True))
-                said = iter(predict_views(model.predict, data, valid, views=views))
+                with _COMPUTING:
+                    said = iter(predict_views(model.predict, data, valid, views=views))
             for part in batch:
                 found = None if part.data is None else next(said)
                 yield Told(part.window, part.valid, probabilities=found)

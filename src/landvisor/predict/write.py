@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
+
+from odc.geo.geobox import GeoBox
 
 from landvisor.files import RECORD, write_json, writing
 from landvisor.geo.bundle import MapFiles, list_rasters, map_files, write_map
@@ -16,25 +19,35 @@ from landvisor.geo.legend import Legend
 from landvisor.geo.points import Points
 from landvisor.geo.scene import Scene
 from landvisor.geo.stac import write_stac_item
-from landvisor.geo.tiling import full_window, split_blocks
+from landvisor.geo.tiling import Window, full_window, split_blocks
+from landvisor.geo.vrt import write_map_vrt
 from landvisor.journal import Journal
 from landvisor.learn.ensemble import identify_model
 from landvisor.learn.model import Model
 from landvisor.learn.model_file import save_model
 from landvisor.options import Options, Progress
-from landvisor.parallel import work_ahead
 from landvisor.predict.adapt import adapt_scenes
-from landvisor.predict.blocks import BlockStore, cut_blocks, find_area, pack, plan_runs
-from landvisor.predict.stream import check_fit, predict_rows
+from landvisor.predict.blocks import BlockStore, plan_runs
+from landvisor.predict.picture import Picture, plan_pictures
+from landvisor.predict.stream import check_fit
+from landvisor.predict.team import Task, Team, gather_team
 from landvisor.recipe import PredictSpec, Recipe
 from landvisor.record import command_line, find_versions, run_record
 
 log = logging.getLogger(__name__)
 
 
-def map_stem(scenes: Sequence[Scene], position: int) -> str:
-    """Name a scene's map: `map` where it is alone, else the scene's own name."""
-    return "map" if len(scenes) == 1 else scenes[position].name
+def map_stem(pictures: Sequence[Scene | Picture], position: int) -> str:
+    """Name a map: `map` where it is alone, else by its scene."""
+    return "map" if len(pictures) == 1 else pictures[position].name
+
+
+@dataclass(frozen=True)
+class MadeMap:
+    """A finished map that is not published yet: where it lies, on earth and on the disk."""
+
+    grid: GeoBox
+    files: MapFiles
 
 
 def make_maps(
@@ -44,7 +57,7 @@ def make_maps(
     work: Path,
     spec: PredictSpec,
     options: Options,
-) -> list[Path]:
+) -> list[MadeMap]:
     """Predict scenes, or go on where a killed run stopped, and make their maps in `work`.
 
     Args:
@@ -55,7 +68,7 @@ def make_maps(
         options: How scenes are read; its `on_pixels` is called over all scenes.
 
     Returns:
-        The files of all maps.
+        A map of each scene, or of all of them where `spec.mosaic` says so.
 
     Raises:
         ModelError: If a scene does not fit.
@@ -76,7 +89,9 @@ def make_maps(
     if len(journal):
         log.info("going on from the %d files that an earlier attempt finished", len(journal))
     try:
-        return _make(model, adapt_scenes(model, scenes, spec), journal, spec=spec, options=options)
+        pictures = plan_pictures(collection, adapt_scenes(model, scenes, spec), spec)
+        with gather_team(options) as team:
+            return _make(model, pictures, journal, spec=spec, team=team, tell=options.on_pixels)
     except BaseException:
         journal.drop_if_empty()
         if len(journal):
@@ -85,44 +100,63 @@ def make_maps(
 
 
 def _make(
-    model: Model, scenes: Sequence[Scene], journal: Journal, *, spec: PredictSpec, options: Options
-) -> list[Path]:
+    model: Model,
+    pictures: Sequence[Picture],
+    journal: Journal,
+    *,
+    spec: PredictSpec,
+    team: Team,
+    tell: Progress | None,
+) -> list[MadeMap]:
     legend = model.card.legend
-    tell = _Counter(sum(full_window(scene.shape).size for scene in scenes), options.on_pixels)
-    made: list[Path] = []
-    for position, scene in enumerate(scenes):
-        log.info("predicting %s", scene.name)
-        blocks = list(split_blocks(scene.shape, spec.block))
-        store = BlockStore(journal, map_stem(scenes, position), blocks=blocks, legend=legend)
-        _fill(store, model, scene, spec=spec, tell=tell)
-        made += _assemble(store, scene, journal, legend=legend)
-    return made
+    counter = _Counter(sum(full_window(picture.grid.shape).size for picture in pictures), tell)
+    stores = [
+        BlockStore(
+            journal,
+            map_stem(pictures, position),
+            blocks=list(split_blocks(picture.grid.shape, spec.block)),
+            legend=legend,
+        )
+        for position, picture in enumerate(pictures)
+    ]
+    missing = [set(store.find_missing()) for store in stores]
+    counter.add(sum(store.pixels for store in stores) - sum(b.size for m in missing for b in m))
+    tasks = _plan_tasks(pictures, missing, spec, most=team.longest_run(sum(map(len, missing))))
+    for packed in team.predict(model, spec, tasks):
+        stores[packed.position].write(packed.block, packed.content)
+        counter.add(packed.block.size)
+        missing[packed.position].discard(packed.block)
+        if not missing[packed.position]:
+            _assemble(stores[packed.position], pictures[packed.position].grid, journal, legend)
+    return [
+        MadeMap(picture.grid, _assemble(store, picture.grid, journal, legend))
+        for picture, store in zip(pictures, stores, strict=True)
+    ]
 
 
-def _fill(
-    store: BlockStore, model: Model, scene: Scene, *, spec: PredictSpec, tell: _Counter
-) -> None:
-    """Predict the blocks that are missing."""
-    missing = store.find_missing()
-    tell.add(full_window(scene.shape).size - sum(block.size for block in missing))
-    for run in plan_runs(scene.shape, spec.block, missing):
-        parts = predict_rows(model, scene, spec, area=find_area(run))
-        blocks = work_ahead(cut_blocks(parts, run, legend=model.card.legend), most=1)
-        for block, planes in blocks:
-            store.write(block, pack(planes))
-            tell.add(block.size)
+def _plan_tasks(
+    pictures: Sequence[Picture],
+    missing: Sequence[AbstractSet[Window]],
+    spec: PredictSpec,
+    *,
+    most: int | None,
+) -> Iterator[Task]:
+    for position, picture in enumerate(pictures):
+        if missing[position]:
+            log.info("predicting %s", picture.name)
+        for run in plan_runs(picture.grid.shape, spec.block, missing[position], most=most):
+            yield Task(position, picture, tuple(run))
 
 
-def _assemble(store: BlockStore, scene: Scene, journal: Journal, *, legend: Legend) -> list[Path]:
-    """Make the files of a scene's map, but for those that are finished."""
+def _assemble(store: BlockStore, grid: GeoBox, journal: Journal, legend: Legend) -> MapFiles:
+    """Make the files of a map from its blocks, but for those that are finished."""
     files = map_files(journal.folder / "maps", store.stem)
-    names = [part.path for part in list_rasters(files, legend)]
-    done = [path for path in names if journal.holds(path.relative_to(journal.folder).as_posix())]
+    done = [part.path for part in list_rasters(files, legend) if journal.holds(part.path)]
     with writing(files.classes):
         files.classes.parent.mkdir(exist_ok=True)
-    for path in write_map(files, scene.grid, legend=legend, read_blocks=store.read, done=done):
+    for path in write_map(files, grid, legend=legend, read_blocks=store.read, done=done):
         journal.note(path)
-    return [*names, files.style, files.names]
+    return files
 
 
 class _Counter:
@@ -139,27 +173,30 @@ class _Counter:
             self._progress(self._done, self._total)
 
 
-def write_bundle(
-    model: Model, scenes: Sequence[Scene], folder: Path, *, made: Sequence[Path]
-) -> list[MapFiles]:
+def write_bundle(model: Model, folder: Path, *, made: Sequence[MadeMap]) -> list[MapFiles]:
     """Move finished maps into a folder, and write the model and what is known beside them.
+
+    Beside one map lies a STAC item, beside several a virtual raster that shows them as one.
 
     Args:
         model: What made the maps.
-        scenes: What they are of; a STAC item is written where there is one.
         folder: An existing folder, published later by the caller.
         made: What `make_maps` returned.
 
     Raises:
         OutputError: If writing fails.
     """
+    moved = [published(each.files, folder) for each in made]
     with writing(folder):
-        for path in made:
-            path.replace(folder / path.name)
+        for each, files in zip(made, moved, strict=True):
+            for part in fields(MapFiles):
+                getattr(each.files, part.name).replace(getattr(files, part.name))
     save_model(model, folder / "model.safetensors")
-    if len(scenes) == 1:
-        write_stac_item(folder, grid=scenes[0].grid, legend=model.card.legend, card=model.card)
-    return [map_files(folder, map_stem(scenes, position)) for position in range(len(scenes))]
+    if len(made) == 1:
+        write_stac_item(folder, grid=made[0].grid, legend=model.card.legend, card=model.card)
+    elif all(each.grid.crs is not None for each in made):
+        write_map_vrt(folder / "maps.vrt", [files.classes for files in moved])
+    return moved
 
 
 def published(files: MapFiles, folder: Path) -> MapFiles:
