@@ -20,7 +20,7 @@ from landvisor.geo.tiling import Shape, Window, full_window, split_blocks
 Resampling = Literal["bilinear", "nearest"]
 
 _HALF = 0.5
-_BLOCK = 256  # pixels that are resampled at once: what a window costs in memory
+_BLOCK = 256  # side of what is read of a scene and resampled at once: what it costs in memory
 
 
 def warp_scene(scene: Scene, grid: GeoBox, *, resampling: Resampling = "bilinear") -> Scene:
@@ -101,7 +101,8 @@ class ResampledSource:
     def read(self, window: Window) -> Pixels:
         """Resample a window, block by block."""
         found = _nothing(self.scene, window.shape)
-        for block in split_blocks(window.shape, max(1, _BLOCK // self.samples)):
+        side = _BLOCK / self.samples / max(1, self.regrid.scale)
+        for block in split_blocks(window.shape, max(1, int(side))):
             rows, cols = block.slices
             here = replace(block, row=window.row + block.row, col=window.col + block.col)
             found.data[:, rows, cols], found.valid[rows, cols] = self._read_block(here)
