@@ -179,6 +179,23 @@ def test_outside_the_footprint_nothing_is_valid_and_nothing_is_read():
         assert not moved.read().valid.any()
 
 
+@pytest.mark.parametrize("how", ["nearest", "bilinear"])
+def test_what_is_read_at_once_stays_small_on_a_coarse_grid(monkeypatch, how):
+    asked = []
+
+    class Watched:
+        def read(self, window):
+            asked.append(window)
+            return scene.read(window)
+
+    scene = make_scene()
+    monkeypatch.setattr(warp, "_BLOCK", 20)
+    grid = grid_at(Affine.rotation(3) @ Affine.scale(8), (10, 11))
+    found = warp_scene(replace(scene, source=Watched()), grid, resampling=how).read()
+    assert found.valid.sum() > 80
+    assert max(max(window.shape) for window in asked) <= 20
+
+
 def test_files_with_masks_alpha_and_band_files_all_count(make_tif):
     four = np.concatenate([NOISE[:1]] * 4)
     four[3] = 255

@@ -72,7 +72,7 @@ class Item:
         """
         if self.mask is None:
             raise CollectionError(f"scene {self.name!r} has no mask; add one to the collection")
-        mask, mask_name = open_scene(self.mask), Path(self.mask).name
+        mask, mask_name = open_scene(self.mask), Path(hide_query(self.mask)).name
         if mask.shape != scene.shape or len(mask.bands) != 1:
             bands = say_count(len(mask.bands), "band")
             raise CollectionError(

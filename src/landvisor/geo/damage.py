@@ -60,7 +60,7 @@ class Damage:
 
 
 def tolerate(scene: Scene) -> tuple[Scene, Damage]:
-    """Return the scene with damaged blocks as no data, and where they are noted as they are met.
+    """Return the scene with damaged blocks as no data, and where they are noted when met.
 
     A file that cannot be opened at all is an error as before. Damage is what GDAL's decoder
     notices: some flipped bits in DEFLATE decode to other values without an error.

@@ -20,7 +20,7 @@ from landvisor.geo.tiling import Shape, Window, full_window, split_blocks
 Resampling = Literal["bilinear", "nearest"]
 
 _HALF = 0.5
-_BLOCK = 256  # pixels that are resampled at once: what a window costs in memory
+_BLOCK = 256  # side of what is read of a scene and resampled at once: what it costs in memory
 
 
 def warp_scene(scene: Scene, grid: GeoBox, *, resampling: Resampling = "bilinear") -> Scene:
@@ -101,7 +101,8 @@ class ResampledSource:
     def read(self, window: Window) -> Pixels:
         """Resample a window, block by block."""
         found = _nothing(self.scene, window.shape)
-        for block in split_blocks(window.shape, max(1, _BLOCK // self.samples)):
+        side = _BLOCK / self.samples / max(1, self.regrid.scale)
+        for block in split_blocks(window.shape, max(1, int(side))):
             rows, cols = block.slices
             here = replace(block, row=window.row + block.row, col=window.col + block.col)
             found.data[:, rows, cols], found.valid[rows, cols] = self._read_block(here)
@@ -177,10 +178,10 @@ def _take_bilinear(pixels: Pixels, places: Coords) -> tuple[NDArray[Any], NDArra
     for down, right in ((0, 0), (0, 1), (1, 0), (1, 1)):
         row, col = first[0] + down, first[1] + right
         there = (row >= 0) & (row < rows) & (col >= 0) & (col < cols)
-        row, col = np.where(there, row, 0), np.where(there, col, 0)
+        flat = np.where(there, row * cols + col, 0)  # taking along one axis is faster than two
         weight = np.abs(1 - down - share[0]) * np.abs(1 - right - share[1])
-        weight = np.where(there & finite[row, col], weight, 0).astype(kind)
-        values += weight * data[:, row, col]
+        weight = np.where(there & finite.take(flat), weight, 0).astype(kind)
+        values += weight * data.reshape(len(data), -1).take(flat, axis=1)
         total += weight
     nearest = first + (share >= _HALF)
     valid = inside & finite[nearest[0], nearest[1]]
