@@ -11,6 +11,8 @@ from typing import Literal
 from landvisor.files import Kind, check_output
 from landvisor.geo.rasters import Reading
 from landvisor.ranks import Ranks, find_ranks
+from landvisor.remote import is_remote
+from landvisor.upload import check_upload
 
 Progress = Callable[[int, int], None]
 
@@ -85,5 +87,8 @@ class Options:
         Raises:
             OutputError: See `files.check_output`.
         """
+        if is_remote(out):
+            check_upload(out, overwrite=self.overwrite)
+            return
         inputs = [*read, self.grown, self.unlabelled, self.legend, self.reading.aoi]
         check_output(out, overwrite=self.overwrite, kind=kind, inputs=inputs, option=option)

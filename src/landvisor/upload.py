@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from landvisor.errors import LandvisorError, OutputError
-from landvisor.files import RECORD
-from landvisor.remote import restore_address
+from landvisor.files import RECORD, publish_directory, writing
+from landvisor.remote import is_remote, restore_address
 
 UNFINISHED = "upload-unfinished"
 """Name of the object that marks an upload as begun; it goes when the record is there."""
@@ -68,6 +70,38 @@ def upload_folder(folder: Path, url: Path | str, *, overwrite: bool = False) -> 
         target.compare(files)
         target.system.put_file(str(record), target.name(RECORD))
         target.system.rm_file(target.name(UNFINISHED))
+
+
+def find_anchor(out: Path | str) -> Path:
+    """Return beside what path the work for an output is done: in this folder, if it is remote."""
+    if not is_remote(out):
+        return Path(out)
+    address = restore_address(out).rstrip("/")
+    return Path(re.sub(r"[^\w.-]+", "-", address))
+
+
+@contextmanager
+def publish_folder(out: Path | str, *, work: Path, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a folder to fill, which becomes `out` once the block ends well, be that far away.
+
+    Args:
+        out: A folder on the disk (see `landvisor.files.publish_directory`) or in an object store.
+        work: Where what is to be uploaded is made.
+        overwrite: It may replace an earlier output.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    if not is_remote(out):
+        with publish_directory(out, overwrite=overwrite) as folder:
+            yield folder
+        return
+    folder = work / "upload"
+    shutil.rmtree(folder, ignore_errors=True)
+    with writing(folder):
+        folder.mkdir()
+    yield folder
+    upload_folder(folder, out, overwrite=overwrite)
 
 
 @dataclass(frozen=True)

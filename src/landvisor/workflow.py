@@ -10,7 +10,7 @@ from pathlib import Path
 from landvisor.accuracy.assess import Assessment
 from landvisor.accuracy.reference import hold_against
 from landvisor.errors import RecipeError
-from landvisor.files import publish_directory, publish_file, work_folder, write_json
+from landvisor.files import publish_file, work_folder, write_json
 from landvisor.geo.bundle import MapFiles
 from landvisor.geo.collection import CollectionSource, as_collection
 from landvisor.geo.points import Points
@@ -21,10 +21,12 @@ from landvisor.learn.once import fit_once
 from landvisor.learn.prepare import prepare
 from landvisor.learn.train import fit_material
 from landvisor.options import Options
+from landvisor.predict.making import make_maps
 from landvisor.predict.weigh import weigh_on_places
-from landvisor.predict.write import make_maps, published, write_bundle, write_run
+from landvisor.predict.write import published, write_bundle, write_run
 from landvisor.recipe import Recipe
 from landvisor.report.bundle_page import write_report
+from landvisor.upload import find_anchor, publish_folder
 
 
 @dataclass(frozen=True)
@@ -114,9 +116,9 @@ def predict(
     if weigh_on is not None:
         known = as_collection(scenes).select(how.val_split or how.split)
         loaded = weigh_on_places(loaded, known, weigh_on, options=how, spec=choices.predict)
-    with work_folder(out) as work:
+    with work_folder(find_anchor(out)) as work:
         made = make_maps(loaded, collection, work=work, spec=choices.predict, options=how)
-        with publish_directory(out, overwrite=how.overwrite) as folder:
+        with publish_folder(out, work=work, overwrite=how.overwrite) as folder:
             files = write_bundle(loaded, folder, made=made)
             write_run(folder, choices, started, scenes=collection, labels=weigh_on)
     return [published(file, Path(out)) for file in files]
@@ -179,12 +181,14 @@ def map(  # noqa: A001 - the verb of the trade, and of the command line
             "then predict with the model"
         )
     how.check_out(out, kind="folder", read=[*as_collection(scenes).sources(), points])
-    with work_folder(out) as work:
+    if recipe is not None and recipe.predict.mosaic != "none":
+        raise RecipeError("map makes a map of each scene; predict makes a mosaic, with its model")
+    with work_folder(find_anchor(out)) as work:
         material, settled, learner = prepare(scenes, points, recipe or Recipe(), how, folder=work)
         model, stated = fit_once(learner, material, settled, scenes=scenes, options=how, work=work)
         used = as_collection(scenes).for_learning(how.split, how.val_split)
         made = make_maps(model, used, work=work, spec=settled.predict, options=how)
-        with publish_directory(out, overwrite=how.overwrite) as folder:
+        with publish_folder(out, work=work, overwrite=how.overwrite) as folder:
             files = write_bundle(model, folder, made=made)
             if stated is not None:
                 write_json(folder / "assessment.json", stated.to_dict())

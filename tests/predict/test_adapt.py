@@ -13,8 +13,8 @@ from landvisor.learn.ensemble import join_models
 from landvisor.learn.model import Model
 from landvisor.options import Options
 from landvisor.predict.adapt import adapt_scenes, find_shift
+from landvisor.predict.making import make_maps
 from landvisor.predict.stream import classify, predict_scene
-from landvisor.predict.write import make_maps
 from landvisor.recipe import PredictSpec
 
 PLAIN, MATCHED = (PredictSpec(window=64, overlap=16, match_histogram=m) for m in (False, True))

@@ -1,5 +1,6 @@
 """Predicted blocks become a map's files, and a run that was cut short goes on where it was."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,15 @@ from affine import Affine
 
 from landvisor.card import read_card
 from landvisor.errors import ModelError, OutputError
-from landvisor.geo.bundle import map_files
+from landvisor.geo.bundle import MapFiles, map_files
 from landvisor.geo.collection import Collection, Item
 from landvisor.geo.rasters import open_scene
 from landvisor.geo.scene import scene_from_array
 from landvisor.geo.styles import read_map_legend
 from landvisor.options import Options
+from landvisor.predict.making import make_maps, map_stem
 from landvisor.predict.stream import classify, predict_scene
-from landvisor.predict.write import make_maps, map_stem, published, write_bundle
+from landvisor.predict.write import published, write_bundle
 from landvisor.recipe import PredictSpec
 
 SPEC = PredictSpec(window=32, overlap=8, block=(16, 24))
@@ -38,8 +40,12 @@ def make(model, *scenes, work, spec=SPEC, **options):
     return make_maps(model, collect(*scenes), work=work, spec=spec, options=Options(**options))
 
 
-def contents(paths):
-    return {path.name: path.read_bytes() for path in paths}
+def list_files(made):
+    return [getattr(each.files, part.name) for each in made for part in fields(MapFiles)]
+
+
+def contents(made):
+    return {path.name: path.read_bytes() for path in list_files(made)}
 
 
 class KillError(Exception):
@@ -152,7 +158,7 @@ def test_a_block_lost_after_it_was_made_is_an_error(make_model, tmp_path, monkey
 def test_a_scene_alone_is_called_map_and_several_keep_their_names(make_model, tmp_path):
     scenes = [make_scene("west"), make_scene("east")]
     assert map_stem(scenes[:1], 0) == "map"
-    made = make(make_model(), *scenes, work=tmp_path)
+    made = list_files(make(make_model(), *scenes, work=tmp_path))
     assert {path.name for path in made} >= {"west.tif", "east.tif", "west.qml", "east.qml"}
     assert all(path.exists() for path in made)
 
@@ -178,9 +184,20 @@ def test_a_bundle_holds_the_model_and_where_it_lies_on_earth(make_model, tmp_pat
     made = make(model, scene, work=tmp_path)
     folder = tmp_path / "bundle"
     folder.mkdir()
-    (files,) = write_bundle(model, [scene], folder, made=made)
+    (files,) = write_bundle(model, folder, made=made)
     assert read_card(folder / "model.safetensors") == model.card
     assert {path.name for path in folder.iterdir()} == {
         *RASTERS, "map.qml", "map.tif.aux.xml", "model.safetensors", "stac-item.json",
     }  # fmt: skip
     assert published(files, Path("result")).names == Path("result/map.tif.aux.xml")
+
+
+def test_beside_several_maps_lies_a_raster_that_shows_them_as_one(make_model, tmp_path):
+    scenes = [make_scene("west"), make_scene("east")]
+    made = make(make_model(), *scenes, work=tmp_path)
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    write_bundle(make_model(), folder, made=made)
+    assert not (folder / "stac-item.json").exists()
+    with rasterio.open(folder / "maps.vrt") as raster:
+        assert raster.shape == (50, 40)

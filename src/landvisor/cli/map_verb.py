@@ -15,7 +15,7 @@ from landvisor.cli import options as o
 @o.options(o.model_options, o.unlabelled_option, o.seed_option)
 @click.option("--folds", type=click.IntRange(0), help="Outer spatial folds; 0 states no accuracy.")
 @o.options(o.split_option, o.source_options, o.label_options, o.reading_options, o.recipe_options)
-@o.verbosity
+@o.options(o.team_options, o.verbosity)
 def command(inputs: tuple[str, ...], **values: Any) -> None:
     """Turn imagery and labelled POINTS into a map with a stated accuracy.
 

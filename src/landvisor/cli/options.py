@@ -86,6 +86,16 @@ workers_option = click.option(
     "--workers", type=click.IntRange(1), help="Threads; the processors' number by default."
 )
 
+team_options = options(
+    click.option(
+        "--workers", type=click.IntRange(1), help="Processes that predict side by side."
+    ),
+    click.option(
+        "--dask", metavar="ADDRESS", help="Scheduler of the cluster that predicts, as in "
+        "tcp://10.0.0.1:8786.",
+    ),
+)  # fmt: skip
+
 recipe_options = options(
     click.option("--recipe", type=click.Path(path_type=Path), help="A recipe in TOML."),
     click.option(
@@ -214,6 +224,8 @@ def make_options(values: Values) -> Options:
         logger=values.get("logger") or "csv",
         devices=values.get("devices"),
         nodes=values.get("nodes"),
+        workers=values.get("workers"),
+        dask=values.get("dask"),
         progress=not quiet and sys.stderr.isatty(),
         on_pixels=None if quiet else _show_pixels(),
     )

@@ -9,7 +9,14 @@ import click
 
 from landvisor.cli import options as o
 
-_DIRECT = {"tta": "predict.tta", "match_histogram": "predict.match_histogram"}
+_DIRECT = {
+    "tta": "predict.tta",
+    "match_histogram": "predict.match_histogram",
+    "mosaic": "predict.mosaic",
+    "to_crs": "predict.crs",
+    "resolution": "predict.resolution",
+    "on_error": "predict.on_error",
+}
 
 
 @click.command("predict")
@@ -45,7 +52,29 @@ _DIRECT = {"tta": "predict.tta", "match_histogram": "predict.match_histogram"}
     default=None,
     help="Move the bands of all images to the distribution of the training imagery's values.",
 )
-@o.options(o.split_option, o.stack_option, o.reading_options, o.recipe_options, o.verbosity)
+@click.option(
+    "--mosaic",
+    type=click.Choice(["none", "feather", "first", "cloud", "date"]),
+    help="One map of all images; where they overlap all count, feathered at their borders, or the "
+    "first, least cloudy or latest one.",
+)
+@click.option("--to-crs", metavar="CRS", help="CRS of the mosaic; that of the first image.")
+@click.option(
+    "--resolution", type=float, help="Side of the mosaic's pixels; that of the finest image."
+)
+@click.option(
+    "--on-error",
+    type=click.Choice(["fail", "nodata"]),
+    help="Damaged blocks of an image end the run, or become no data and are reported.",
+)
+@o.options(
+    o.split_option,
+    o.source_options,
+    o.team_options,
+    o.reading_options,
+    o.recipe_options,
+    o.verbosity,
+)
 def command(model: str, images: tuple[str, ...], **values: Any) -> None:
     """Predict IMAGE with the file MODEL that `fit` or `map` wrote.
 
@@ -58,7 +87,7 @@ def command(model: str, images: tuple[str, ...], **values: Any) -> None:
 
     workflow.predict(
         [model, *values["others"]],
-        o.find_collection(images, stack=values["stack"]),
+        o.find_collection(images, stack=values["stack"], assets=values["assets"]),
         out=values["out"],
         recipe=o.make_recipe(values, _DIRECT, base=read_card(model).recipe),
         weights=weights,

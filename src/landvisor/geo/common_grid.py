@@ -62,7 +62,7 @@ def mosaic_grid(
 
 
 def find_footprint(scene: Scene, grid: GeoBox) -> Window:
-    """Return the rectangle of whole pixels of a grid that a scene lies in, be it beyond the grid.
+    """Return the rectangle of a grid's pixels that a scene lies in, be it beyond the grid.
 
     Raises:
         SceneError: If the scene reaches where the grid's CRS has no places.

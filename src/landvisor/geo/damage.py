@@ -73,6 +73,16 @@ def tolerate(scene: Scene) -> tuple[Scene, Damage]:
     return replace(scene, source=source, complete=False), damage
 
 
+def find_damage(scene: Scene) -> tuple[DamagedBlock, ...]:
+    """Return what was found damaged of a scene so far; nothing unless it is tolerated."""
+    source: object = scene.source
+    while not isinstance(source, TolerantSource):
+        if not hasattr(source, "source"):
+            return ()
+        source = source.source  # something is done to the pixels of another source
+    return source.damage.blocks
+
+
 @dataclass(frozen=True)
 class TolerantSource:
     """A scene whose damaged blocks are no data.

@@ -22,7 +22,8 @@ from landvisor.errors import OutputError
 from landvisor.learn.ensemble import identify_model
 from landvisor.learn.model import Model
 from landvisor.learn.model_file import load_model, save_model
-from landvisor.predict.team import Packed, Task, predict_task
+from landvisor.options import Options
+from landvisor.predict.team import Alone, Packed, Task, Team, predict_task
 from landvisor.recipe import PredictSpec
 
 _MISSING = (
@@ -39,6 +40,20 @@ _LOOK = 0.02  # seconds between looks at what is finished and what is late
 
 _LOADED: dict[str, Model] = {}
 _LOADING = threading.Lock()
+
+
+@contextmanager
+def gather_team(options: Options) -> Iterator[Team]:
+    """Yield who predicts, as the options say; workers started here are stopped again.
+
+    Raises:
+        OutputError: If Dask is asked for and not installed, or its scheduler does not answer.
+    """
+    if options.dask is None and options.workers is None:
+        yield Alone()
+        return
+    with connect(options.dask, workers=options.workers) as client:
+        yield Cluster(client)
 
 
 @contextmanager

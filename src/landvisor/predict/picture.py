@@ -67,7 +67,7 @@ class ScenePicture:
 
 @dataclass(frozen=True)
 class Mosaic:
-    """Several scenes on one grid: each is predicted, and where they overlap they share or yield.
+    """Several scenes on one grid: where they overlap, each has a share or one is seen.
 
     Attributes:
         scenes: On grids of their own; earlier ones come first.

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
 from landvisor.geo.damage import DamagedBlock
 from landvisor.geo.tiling import Window
 from landvisor.learn.model import Model
-from landvisor.options import Options
 from landvisor.parallel import work_ahead
 from landvisor.predict.blocks import cut_blocks, find_area, pack
 from landvisor.predict.picture import Picture
@@ -77,19 +76,3 @@ def predict_task(model: Model, spec: PredictSpec, task: Task) -> Iterator[Packed
     parts = task.picture.predict(model, spec, area=find_area(task.run))
     for block, planes in cut_blocks(parts, task.run, legend=model.card.legend):
         yield Packed(task.position, block, pack(planes), task.picture.list_damage())
-
-
-@contextmanager
-def gather_team(options: Options) -> Iterator[Team]:
-    """Yield who predicts, as the options say; workers that were started here are stopped again.
-
-    Raises:
-        OutputError: If Dask is asked for and not installed, or its scheduler does not answer.
-    """
-    if options.dask is None and options.workers is None:
-        yield Alone()
-        return
-    from landvisor.predict.cluster import Cluster, connect  # Dask is optional
-
-    with connect(options.dask, workers=options.workers) as client:
-        yield Cluster(client)
