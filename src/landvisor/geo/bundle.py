@@ -81,7 +81,7 @@ class MapWriter:
         self._legend = legend
         self._stack = ExitStack()
         # The map itself comes first, so that it is finished last.
-        self._classes = CheckedRaster(self.files.classes, grid, layout=_class_layout(legend))
+        self._classes = CheckedRaster(self.files.classes, grid, layout=class_layout(legend))
         self._probabilities = CheckedRaster(
             self.files.probabilities, grid, layout=_share_layout(legend.names)
         )
@@ -201,7 +201,8 @@ def measure_uncertainty(probabilities: NDArray[np.floating]) -> NDArray[np.float
     return np.asarray(np.clip(measures, 0, 1), dtype=np.float32)
 
 
-def _class_layout(legend: Legend) -> Layout:
+def class_layout(legend: Legend) -> Layout:
+    """Return what a raster of classes holds: its band, no data, colours, and legend in a tag."""
     return Layout(
         bands=("land cover class",),
         nodata=legend.nodata,
