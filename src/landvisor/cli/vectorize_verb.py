@@ -19,7 +19,7 @@ from landvisor.phrases import say_count
               help="Leave out patches of fewer pixels.")  # fmt: skip
 @o.options(o.legend_option, o.verbosity)
 def command(source: str, **values: Any) -> None:
-    """Write the patches of MAP as polygons, with a QGIS style beside them.
+    """Write the patches of MAP as polygons; a GeoPackage holds their QGIS style too.
 
     MAP is a class raster or a folder of `map` or `predict`. What is left out as too small is in
     no polygon; `landvisor sieve` gives it to its neighbours.

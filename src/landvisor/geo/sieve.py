@@ -87,7 +87,7 @@ def sieve(
     ground = find_pixel_areas(read.scene.grid) if min_area else None
     if min_area and ground is None:
         raise SceneError(f"{str(read.path)!r} has no CRS, so no square metres; use --min-pixels")
-    sieving = _Sieving(read, ground, min_area or min_pixels, connect == 8)
+    sieving = Sieving(read, ground, min_area or min_pixels, connect == 8)
     return _write(read, out, sieving.strips, folder=source, overwrite=overwrite)
 
 
@@ -134,7 +134,7 @@ def majority(
 
 
 @dataclass(frozen=True)
-class _Sieving:
+class Sieving:
     """The three readings of a map that a sieve needs.
 
     Attributes:

@@ -23,7 +23,7 @@ from landvisor.geo.class_map import ClassMap, open_class_map
 from landvisor.geo.legend import Legend
 from landvisor.geo.patches import Outlines, Threshold, trace_patches
 from landvisor.geo.pixel_areas import PixelAreas, find_pixel_areas
-from landvisor.geo.vectorize_style import write_polygon_style
+from landvisor.geo.vectorize_style import add_style
 
 LAYER = "patches"
 DRIVERS = {".gpkg": "GPKG", ".fgb": "FlatGeobuf"}
@@ -63,7 +63,7 @@ def vectorize(
     min_area: float = 0.0,
     overwrite: bool = False,
 ) -> Vectorized:
-    """Write the patches of a class map as polygons, with a QGIS style beside them.
+    """Write the patches of a class map as polygons; a GeoPackage holds their QGIS style too.
 
     A patch is what hangs together by the sides of its pixels; patches that touch in a corner are
     two. No data is in no polygon. The features are `class_id, class_name, color, pixels` and, where
@@ -76,7 +76,7 @@ def vectorize(
         legend: Instead of the one in the map.
         min_pixels: Patches of fewer pixels are left out; what they covered is in no polygon.
         min_area: Patches under so many square metres are left out.
-        overwrite: Replace earlier files.
+        overwrite: Replace an earlier file.
 
     Raises:
         SceneError: If the map cannot be read or has no CRS to measure `min_area` in.
@@ -89,16 +89,12 @@ def vectorize(
             f"{' or '.join(DRIVERS)}"
         )
     read = open_class_map(source, legend)
-    style = target.with_suffix(".qml")
-    for path in (target, style):
-        check_output(path, overwrite=overwrite, kind="file", inputs=[source, read.path])
+    check_output(target, overwrite=overwrite, kind="file", inputs=[source, read.path])
     stream = _Stream(read, Threshold(min_pixels, min_area), Vectorized(target))
     if min_area and stream.ground is None:
         raise SceneError(f"{str(read.path)!r} has no CRS, so no square metres; use --min-pixels")
-    with publish_file(style, overwrite=overwrite) as aside:
-        write_polygon_style(aside, legend=read.legend)
-        with publish_file(target, overwrite=overwrite) as whole:
-            _write(stream, whole)
+    with publish_file(target, overwrite=overwrite) as whole:
+        _write(stream, whole)
     return stream.found
 
 
@@ -162,6 +158,8 @@ def _write(stream: _Stream, path: Path) -> None:
                 geometry_name="geometry", geometry_type="Polygon",
                 crs=None if crs is None else crs.to_wkt(),
             )  # fmt: skip
+            if path.suffix.lower() == ".gpkg":
+                add_style(path, layer=LAYER, legend=stream.map.legend)
             count = pyogrio.read_info(path, layer=LAYER, force_feature_count=True)["features"]
         except _FAILURES as error:
             if stream.failure is not None:

@@ -1,18 +1,41 @@
-"""How polygons of a map look in QGIS: a fill per class, without outlines."""
+"""How polygons of a map look in QGIS: a fill per class, kept in the GeoPackage itself.
+
+A style beside the file would have the name of that of the map, `map.qml`, for `map.gpkg`.
+"""
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from landvisor.files import writing
+import pandas as pd
+import pyogrio
+
 from landvisor.geo.legend import LandClass, Legend
 
-_DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+STYLES = "layer_styles"
+"""Layer that QGIS keeps styles in."""
 
 
-def write_polygon_style(path: Path, *, legend: Legend) -> None:
-    """Write the style that QGIS loads by itself when it lies beside the polygons.
+def add_style(path: Path, *, layer: str, legend: Legend) -> None:
+    """Add the style that QGIS loads by itself for a layer of a GeoPackage.
+
+    References:
+        QGIS, `QgsOgrProviderMetadata::saveStyle`: the columns; a style is found by the names of
+        its table and geometry column.
+    """
+    found = pyogrio.read_info(path, layer=layer)
+    style = {
+        "f_table_catalog": "", "f_table_schema": "", "f_table_name": layer,
+        "f_geometry_column": found["geometry_name"] or "geom", "styleName": layer,
+        "styleQML": make_polygon_style(legend), "styleSLD": "", "useAsDefault": True,
+        "description": "classes", "owner": "", "ui": "", "update_time": pd.Timestamp(0, tz="UTC"),
+    }  # fmt: skip
+    pyogrio.write_dataframe(pd.DataFrame([style]), path, layer=STYLES)
+
+
+def make_polygon_style(legend: Legend) -> str:
+    """Return a style in QGIS's own words: classes by id, filled, without outlines.
 
     References:
         QGIS, `QgsCategorizedSymbolRenderer::save`: `categories` that name their `symbols`;
@@ -30,10 +53,7 @@ def write_polygon_style(path: Path, *, legend: Legend) -> None:
         ET.SubElement(categories, "category", {**entry, "type": "integer"})
         _add_symbol(symbols, str(number), c)
     ET.SubElement(root, "blendMode").text = "0"
-    ET.indent(root)
-    with writing(path):
-        text = ET.tostring(root, encoding="unicode")
-        path.write_text(f"{_DOCTYPE}{text}\n", encoding="utf-8")
+    return ET.tostring(root, encoding="unicode")
 
 
 def _add_symbol(symbols: ET.Element, name: str, land_class: LandClass) -> None:
