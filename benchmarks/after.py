@@ -87,7 +87,7 @@ def sieve_whole(path: Path, out: Path) -> None:
 TASKS = {
     "vectorize": lambda path, folder: vectorize(path, folder / "a.gpkg", overwrite=True),
     "vectorize whole": lambda path, folder: vectorize_whole(path, folder / "b.gpkg"),
-    "shapes whole, nothing written": lambda path, folder: shapes_whole(path, folder / "c.txt"),
+    "shapes whole": lambda path, folder: shapes_whole(path, folder / "c.txt"),
     "sieve": lambda path, folder: sieve(path, folder / "a.tif", min_pixels=LEAST, overwrite=True),
     "sieve whole": lambda path, folder: sieve_whole(path, folder / "b.tif"),
     "majority 5": lambda path, folder: majority(path, folder / "m.tif", size=5, overwrite=True),
@@ -113,17 +113,21 @@ def main() -> None:
     parser.add_argument("--task", help=argparse.SUPPRESS)
     args = parser.parse_args()
     path = args.out / f"map-{args.size}-{args.sigma:g}.tif"
+    if args.task == "make":
+        make_map(path, size=args.size, sigma=args.sigma)
+        return
     if args.task:
         print(json.dumps(run_task(args.task, path)))
         return
     args.out.mkdir(parents=True, exist_ok=True)
+    # a child begins with its parent's peak of memory, so that the parent must stay small
+    again = [sys.executable, __file__, *sys.argv[1:], "--task"]
     if not path.exists():
-        make_map(path, size=args.size, sigma=args.sigma)
+        subprocess.run([*again, "make"], check=True)
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in args.tasks.split(",")}
     for _ in range(args.repeats):
         for name, found in runs.items():
-            command = [sys.executable, __file__, *sys.argv[1:], "--task", name]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            done = subprocess.run([*again, name], check=True, capture_output=True, text=True)
             found.append(json.loads(done.stdout.splitlines()[-1]))
             print(name, found[-1], file=sys.stderr, flush=True)
     print("| task | seconds, best | peak memory, MB |\n|---|--:|--:|")

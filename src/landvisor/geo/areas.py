@@ -13,8 +13,8 @@ from landvisor.geo.legend import Legend
 from landvisor.geo.pixel_areas import find_pixel_areas
 
 WARNING = (
-    "This counts pixels of the map. It is no estimate of the area of the classes and has no "
-    "confidence: what the map confuses is counted wrongly."
+    "These are counted pixels, no estimate of area with a confidence interval: what the map "
+    "confuses is counted wrongly."
 )
 NO_PLACE = "unknown: the map has no CRS"
 

@@ -20,10 +20,10 @@ from landvisor.geo.tiling import Window
 NODATA = 255
 """Code of pixels without a class; ids of classes end below it."""
 
-STRIP_ROWS = 512
-"""Most rows that are held at a time, and the rows of a COG's tiles."""
+STRIP_ROWS = 128
+"""Most rows that are held at a time; a COG's tiles are higher, but GDAL keeps a row of them."""
 
-_STRIP_PIXELS = 1 << 24
+_STRIP_PIXELS = 1 << 23
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ClassMap:
         return self.scene.path
 
     def strips(self) -> Iterator[Window]:
-        """Cut the map into strips of its whole width, of 16 million pixels at most."""
+        """Cut the map into strips of its whole width, of 8 million pixels at most."""
         height, width = self.scene.shape
         step = max(1, min(STRIP_ROWS, _STRIP_PIXELS // width))
         for row in range(0, height, step):
