@@ -80,18 +80,21 @@ def compare_rows(numbers, codes, largest, eight):  # type: ignore[no-untyped-def
     Neighbours are met row by row, and by each pixel in the order above, above left, above right,
     left, which is that of GDAL's `GDALSieveFilter`.
     """
-    line = numbers.line
+    sizes, above, here = numbers.sizes, numbers.line[LABELS], numbers.line[HERE]
     for at in range(len(codes)):
         _number_row(numbers, codes[at], eight, False)
         for col in range(1, codes.shape[1] - 1):
-            label = line[HERE, col]
+            label = here[col]
             if label < 0:
                 continue
-            _compare(numbers, largest, label, line[LABELS, col])
-            if eight:
-                _compare(numbers, largest, label, line[LABELS, col - 1])
-                _compare(numbers, largest, label, line[LABELS, col + 1])
-            _compare(numbers, largest, label, line[HERE, col - 1])
+            if above[col] != label:
+                _compare(sizes, largest, label, above[col])
+            if eight and above[col - 1] != label:
+                _compare(sizes, largest, label, above[col - 1])
+            if eight and above[col + 1] != label:
+                _compare(sizes, largest, label, above[col + 1])
+            if here[col - 1] != label:
+                _compare(sizes, largest, label, here[col - 1])
         _advance(numbers, codes[at])
 
 
@@ -200,10 +203,9 @@ def _advance(numbers, codes):  # type: ignore[no-untyped-def]  # numba's types
 
 
 @numba.njit(nogil=True, cache=True)
-def _compare(numbers, largest, one, other):  # type: ignore[no-untyped-def]  # numba's types
-    if other < 0 or one == other:
+def _compare(sizes, largest, one, other):  # type: ignore[no-untyped-def]  # numba's types
+    if other < 0:
         return
-    sizes = numbers.sizes
     if largest[one] < 0 or sizes[largest[one]] < sizes[other]:
         largest[one] = other
     if largest[other] < 0 or sizes[largest[other]] < sizes[one]:

@@ -62,7 +62,8 @@ def sieve(
     no neighbour and stays. Only the classes are written, as a COG with names and colours like those
     of the source; probabilities and uncertainty are not touched.
 
-    Memory holds a strip of the map and about 30 bytes per patch. The source is read three times.
+    Memory holds a strip of the map and tables of about 25 bytes per patch. The source is read
+    three times.
 
     Args:
         source: A class raster, or a folder that `map` or `predict` made.
@@ -119,6 +120,7 @@ def majority(
     if size < 3 or size % 2 == 0:
         raise RecipeError(f"--majority {size} found; a window has an odd side of 3 or more pixels")
     read = open_class_map(source, legend)
+    ids = np.array(sorted(read.legend.ids), dtype=np.uint8)
 
     def strips() -> Iterator[Strip]:
         height, half = read.scene.shape[0], size // 2
@@ -127,7 +129,7 @@ def majority(
             last = min(height, window.row + window.rows + half)
             around = read.read(Window(first, 0, last - first, window.cols))
             top, after = window.row - first, np.empty(window.shape, dtype=np.uint8)
-            vote(around, top, window.rows, size, after)
+            vote(around, ids, top, window.rows, size, after)
             yield window, around[top : top + window.rows], after
 
     return _write(read, out, strips, folder=source, overwrite=overwrite)

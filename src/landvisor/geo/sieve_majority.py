@@ -9,7 +9,7 @@ from landvisor.geo.class_map import NODATA
 
 
 @numba.njit(nogil=True, cache=True)
-def vote(codes, top, rows, size, out):  # type: ignore[no-untyped-def]  # numba's types
+def vote(codes, ids, top, rows, size, out):  # type: ignore[no-untyped-def]  # numba's types
     """Give each pixel the class that most of the square window around it has.
 
     Pixels of no data have no vote and stay; so does a pixel whose own class is among the best. Of
@@ -17,6 +17,7 @@ def vote(codes, top, rows, size, out):  # type: ignore[no-untyped-def]  # numba'
 
     Args:
         codes: uint8 `[row, col]`, with the rows above and below that windows reach.
+        ids: uint8 `[class]`: the ids that occur, ascending.
         top: First row to write.
         rows: How many to write.
         size: Side of the window, odd.
@@ -34,15 +35,15 @@ def vote(codes, top, rows, size, out):  # type: ignore[no-untyped-def]  # numba'
                 for at in range(begin, end):
                     votes[codes[at, col - half - 1]] -= 1
             if col >= 0:
-                out[row, col] = _winner(votes, codes[top + row, col])
+                out[row, col] = _winner(votes, ids, codes[top + row, col])
 
 
 @numba.njit(nogil=True, cache=True)
-def _winner(votes, own):  # type: ignore[no-untyped-def]  # numba's types
+def _winner(votes, ids, own):  # type: ignore[no-untyped-def]  # numba's types
     if own == NODATA:
         return own
     best = own
-    for code in range(NODATA):
+    for code in ids:
         if votes[code] > votes[best]:
-            best = np.uint8(code)
+            best = code
     return best

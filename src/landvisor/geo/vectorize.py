@@ -17,7 +17,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
 
-from landvisor.errors import LandvisorError, OutputError, SceneError
+from landvisor.errors import OutputError, SceneError
 from landvisor.files import check_output, publish_file, writing
 from landvisor.geo.class_map import ClassMap, open_class_map
 from landvisor.geo.legend import Legend
@@ -37,7 +37,7 @@ _FAILURES = (
 )
 
 
-@dataclass
+@dataclass(frozen=True)
 class Vectorized:
     """What a vector file of a map holds.
 
@@ -49,9 +49,9 @@ class Vectorized:
     """
 
     path: Path
-    polygons: int = 0
-    left_out: int = 0
-    method: str | None = None
+    polygons: int
+    left_out: int
+    method: str | None
 
 
 def vectorize(
@@ -66,7 +66,7 @@ def vectorize(
     """Write the patches of a class map as polygons; a GeoPackage holds their QGIS style too.
 
     A patch is what hangs together by the sides of its pixels; patches that touch in a corner are
-    two. No data is in no polygon. The features are `class_id, class_name, color, pixels` and, where
+    two. No data is in no polygon. The columns are `class_id, class_name, color, pixels` and, where
     a CRS is known, `area_m2` on the ellipsoid; without one, y is minus the row, as QGIS shows
     pictures. Memory holds a strip of the map and the patches that are not finished.
 
@@ -90,12 +90,13 @@ def vectorize(
         )
     read = open_class_map(source, legend)
     check_output(target, overwrite=overwrite, kind="file", inputs=[source, read.path])
-    stream = _Stream(read, Threshold(min_pixels, min_area), Vectorized(target))
+    stream = _Stream(read, Threshold(min_pixels, min_area))
     if min_area and stream.ground is None:
         raise SceneError(f"{str(read.path)!r} has no CRS, so no square metres; use --min-pixels")
     with publish_file(target, overwrite=overwrite) as whole:
         _write(stream, whole)
-    return stream.found
+    method = stream.ground.method if stream.ground else None
+    return Vectorized(target, stream.polygons, stream.left_out, method)
 
 
 @dataclass
@@ -104,8 +105,9 @@ class _Stream:
 
     map: ClassMap
     smallest: Threshold
-    found: Vectorized
-    failure: LandvisorError | None = None
+    polygons: int = 0
+    left_out: int = 0
+    failure: BaseException | None = None
 
     @cached_property
     def ground(self) -> PixelAreas | None:
@@ -115,21 +117,20 @@ class _Stream:
     def schema(self) -> pa.Schema:
         columns = {
             "class_id": pa.int16(), "class_name": pa.string(), "color": pa.string(),
-            "pixels": pa.int64(), "area_m2": pa.float64(), "geometry": pa.binary(),
+            "pixels": pa.int64(), "area_m2": pa.float64(), "geometry": pa.large_binary(),
         }  # fmt: skip
         if self.ground is None:
             del columns["area_m2"]
         return pa.schema(columns)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        self.found.method = self.ground.method if self.ground else None
         affine, names = _placement(self.map), _table(self.map.legend)
         try:
             for outlines in trace_patches(
                 self._strips(), self.map.scene.shape[1], smallest=self.smallest
             ):
-                self.found.polygons += len(outlines)
-                self.found.left_out += outlines.left_out
+                self.polygons += len(outlines)
+                self.left_out += outlines.left_out
                 columns = {
                     **_describe(outlines, names),
                     "area_m2": outlines.area,
@@ -137,8 +138,8 @@ class _Stream:
                 }
                 used = [pa.array(columns[part.name], part.type) for part in self.schema]
                 yield pa.record_batch(used, schema=self.schema)
-        except LandvisorError as error:
-            self.failure = error  # Arrow would turn it into a line of its own
+        except BaseException as error:
+            self.failure = error  # Arrow makes another one of it, of a stop by Ctrl-C too
             raise
 
     def _strips(self) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float64]]]:
@@ -165,8 +166,8 @@ def _write(stream: _Stream, path: Path) -> None:
             if stream.failure is not None:
                 raise stream.failure from None
             raise OSError(str(error)) from error
-        if count != stream.found.polygons:
-            raise OSError(f"it holds {count} of {stream.found.polygons} polygons")
+        if count != stream.polygons:
+            raise OSError(f"it holds {count} of {stream.polygons} polygons")
 
 
 def _placement(source: ClassMap) -> Affine:
