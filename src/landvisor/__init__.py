@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from landvisor.geo.points import Points, read_points
     from landvisor.geo.rasters import open_scene
     from landvisor.geo.scene import Scene
+    from landvisor.geo.sieve import sieve
+    from landvisor.geo.vectorize import vectorize
     from landvisor.labels.make import grow_points, link_points
     from landvisor.labels.sampling import simulate_points
     from landvisor.learn.model import Model
@@ -44,7 +46,9 @@ _HOMES = {
     "predict": "workflow",
     "read_points": "geo.points",
     "save_model": "learn.model_file",
+    "sieve": "geo.sieve",
     "simulate_points": "labels.sampling",
+    "vectorize": "geo.vectorize",
 }
 
 __all__ = [
@@ -68,7 +72,9 @@ __all__ = [
     "predict",
     "read_points",
     "save_model",
+    "sieve",
     "simulate_points",
+    "vectorize",
 ]
 
 

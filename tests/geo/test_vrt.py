@@ -9,10 +9,8 @@ import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from landvisor.geo.bundle import MapWriter
 from landvisor.geo.legend import LandClass, Legend
 from landvisor.geo.styles import read_map_legend
-from landvisor.geo.tiling import full_window
 from landvisor.geo.vrt import write_map_vrt
 
 PLACE = Affine(10, 0, 500_000, 0, -10, 5_000_000)
@@ -20,7 +18,7 @@ LEGEND = Legend((LandClass(1, "sea & sand", "#0000ff"), LandClass(3, "tab\tbed",
 
 
 @pytest.fixture
-def make_map(tmp_path):
+def make_map(tmp_path, write_prediction):
     def make(name, codes, move=None, crs="EPSG:32633", legend=LEGEND):
         codes = np.asarray(codes, np.uint8)
         folder = tmp_path / "out" / "maps"
@@ -28,9 +26,10 @@ def make_map(tmp_path):
         grid = GeoBox(codes.shape, PLACE @ (move or Affine.identity()), crs)
         valid = codes != legend.nodata
         shares = np.stack([(codes == code).astype(np.float32) for code in legend.ids])
-        with MapWriter(folder, grid, legend=legend, stem=name) as writer:
-            writer.write(full_window(codes.shape), classes=codes, probabilities=shares, valid=valid)
-        return writer.files.classes
+        files = write_prediction(
+            folder, grid, legend=legend, stem=name, probabilities=shares, valid=valid
+        )
+        return files.classes
 
     return make
 

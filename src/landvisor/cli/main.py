@@ -27,6 +27,9 @@ VERBS = {
     "fit": "Fit a model to labelled points.",
     "predict": "Predict scenes with a fitted model.",
     "assess": "Hold maps against masks or points.",
+    "vectorize": "Write a map as polygons.",
+    "sieve": "Leave small patches out of a map, or smooth it by majority.",
+    "areas": "Say how much of a map each class covers.",
 }
 _TRAINING = ("fit", "map")
 _VERBOSE = re.compile(r"-v+|--verbose")

@@ -19,6 +19,7 @@ from landvisor.ranks import find_ranks
 
 if TYPE_CHECKING:
     from landvisor.geo.collection import Collection
+    from landvisor.geo.legend import Legend
     from landvisor.options import Options
     from landvisor.recipe import Recipe
 
@@ -76,10 +77,12 @@ reading_options = options(
     ),
 )  # fmt: skip
 
+legend_option = click.option("--legend", type=click.Path(path_type=Path), help="A legend.toml.")
+
 label_options = options(
     click.option("--class-column", help="Column of the points that holds the class."),
     click.option("--crs", help="CRS of points whose file does not say, as in EPSG:32633."),
-    click.option("--legend", type=click.Path(path_type=Path), help="A legend.toml."),
+    legend_option,
 )
 
 workers_option = click.option(
@@ -283,6 +286,15 @@ def name_mask(collection: Collection, mask: Path | None) -> Collection:
     near = find_legend([*mask.absolute().parents[:2]])
     legend = collection.legend or (read_legend(near) if near else None)
     return replace(collection, items=(replace(collection.items[0], mask=mask),), legend=legend)
+
+
+def given_legend(values: Values) -> Legend | None:
+    """Read the legend of --legend; None where it was not given."""
+    if values["legend"] is None:
+        return None
+    from landvisor.geo.legend import read_legend  # imports numpy
+
+    return read_legend(values["legend"])
 
 
 def _parse_setting(text: str) -> tuple[str, Any]:

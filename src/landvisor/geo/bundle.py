@@ -64,7 +64,7 @@ def list_rasters(files: MapFiles, legend: Legend) -> tuple[MapRaster, ...]:
     return (
         MapRaster(files.probabilities, slice(EXTRA, None), _share_layout(legend.names)),
         MapRaster(files.uncertainty, slice(1, EXTRA), _share_layout(measures)),
-        MapRaster(files.classes, slice(0, 1), _class_layout(legend)),
+        MapRaster(files.classes, slice(0, 1), class_layout(legend)),
     )
 
 
@@ -106,7 +106,8 @@ def write_map(
     write_category_names(files.names, legend=legend)
 
 
-def _class_layout(legend: Legend) -> Layout:
+def class_layout(legend: Legend) -> Layout:
+    """Return what a raster of classes holds: its band, no data, colours, and legend in a tag."""
     return Layout(
         bands=("land cover class",),
         nodata=legend.nodata,

@@ -26,9 +26,9 @@ from landvisor.learn.model import Model
 from landvisor.options import Options, Progress
 from landvisor.predict.adapt import adapt_scenes
 from landvisor.predict.blocks import BlockStore, plan_runs
+from landvisor.predict.cluster import gather_team
 from landvisor.predict.picture import Picture, plan_pictures
 from landvisor.predict.stream import check_fit
-from landvisor.predict.cluster import gather_team
 from landvisor.predict.team import Task, Team
 from landvisor.recipe import PredictSpec
 from landvisor.record import find_versions
