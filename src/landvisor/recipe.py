@@ -268,6 +268,11 @@ class PredictSpec(Spec):
     """How strongly classes are favoured that a window holds more of than the places had."""
     match_histogram: bool = False
     """Move the bands of all scenes to the distribution of the training imagery's values."""
+    backend: Literal[
+        "auto", "torch", "torch-fp32", "torch-bf16",
+        "openvino-fp32", "openvino-bf16", "openvino-int8", "onnxruntime-fp32",
+    ] = "auto"  # fmt: skip
+    """What computes networks; `auto` tries, `torch` is in the precision of `fit.precision`."""
 
     @property
     def shared(self) -> int:
