@@ -27,6 +27,7 @@ VERBS = {
     "fit": "Fit a model to labelled points.",
     "predict": "Predict scenes with a fitted model.",
     "assess": "Hold maps against masks or points.",
+    "export": "Write a model as a file that other programs run.",
 }
 _TRAINING = ("fit", "map")
 _VERBOSE = re.compile(r"-v+|--verbose")
