@@ -41,6 +41,7 @@ class EngineKind:
         extra: Which of landvisor's extras installs them.
         calibrates: `write` looks at the images.
         processor: It computes on processors alone.
+        exact: Name of the kind that stands in for it where `Part.exact` asks for that.
     """
 
     load: Callable[[Part, Path], Engine]
@@ -50,6 +51,7 @@ class EngineKind:
     extra: str = ""
     calibrates: bool = False
     processor: bool = True
+    exact: str = ""
 
     @property
     def installed(self) -> bool:
@@ -108,17 +110,21 @@ def _openvino(write: Callable[[Part, Images, Path], None], *, bf16: bool = False
         packages=packages,
         extra=OPENVINO,
         calibrates=write is _write_int8,
+        exact="" if write is _write_openvino else _OPENVINO,
     )
 
 
 def _torch(*, bf16: bool) -> EngineKind:
-    return EngineKind(lambda part, _: TorchEngine(part.module, bf16=bf16), processor=False)
+    exact = REFERENCE if bf16 else ""
+    return EngineKind(
+        load=lambda part, _: TorchEngine(part.module, bf16=bf16), processor=False, exact=exact
+    )
 
 
-REFERENCE = "torch-fp32"
+REFERENCE, _OPENVINO = "torch-fp32", "openvino-fp32"
 ENGINES: dict[str, EngineKind] = {
     REFERENCE: _torch(bf16=False),
-    "openvino-fp32": _openvino(_write_openvino),
+    _OPENVINO: _openvino(_write_openvino),
     "onnxruntime-fp32": EngineKind(
         load=lambda _, path: OnnxEngine(path),
         write=_write_onnx,
@@ -135,6 +141,12 @@ ENGINES: dict[str, EngineKind] = {
 """Engines by name, from the most exact to the least."""
 LOW = ("torch-bf16", "openvino-bf16")
 """Engines that multiply in bfloat16, which only pays where the hardware does."""
+
+
+def find_kind(name: str, part: Part) -> EngineKind:
+    """Return what computes a part if an engine was named."""
+    kind = ENGINES[name]
+    return ENGINES[kind.exact] if part.exact and kind.exact else kind
 
 
 def has_accelerator() -> bool:

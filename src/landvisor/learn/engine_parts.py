@@ -39,6 +39,7 @@ class Part:
         bands: Of the images that it reads.
         multiple: Their rows and columns are multiples of it.
         engine: What computes it now.
+        exact: Trees read its maps, and one of their thresholds turns a rounding into a class.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Part:
     bands: int
     multiple: int
     engine: Engine
+    exact: bool = False
 
     def example(self) -> Tensor:
         """Return an image that the module can read; two of a batch, and not square."""
@@ -62,6 +64,13 @@ def list_parts(model: Model) -> tuple[Part, ...]:
 
     change_engines(model, note)
     return tuple(found)
+
+
+def has_trees(model: Model) -> bool:
+    """Tell whether a model, or one of an ensemble, is more than networks."""
+    if isinstance(model.predictor, Ensemble):
+        return any(has_trees(member) for member in model.predictor.members)
+    return not isinstance(model.predictor, NetworkPredictor)
 
 
 def change_engines(model: Model, choose: Callable[[Part], Engine], *, prefix: str = "") -> Model:
@@ -107,4 +116,5 @@ def _of_encoder(encoder: FrozenEncoder, prefix: str) -> Part:
         bands=len(encoder.scaling.mean),
         multiple=MULTIPLE,
         engine=encoder.engine or TorchEngine(encoder.module, bf16=False),
+        exact=True,
     )

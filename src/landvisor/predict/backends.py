@@ -26,9 +26,10 @@ from landvisor.learn.engine_kinds import (
     REFERENCE,
     EngineKind,
     Recorder,
+    find_kind,
     has_accelerator,
 )
-from landvisor.learn.engine_parts import Part, change_engines, list_parts
+from landvisor.learn.engine_parts import Part, change_engines, has_trees, list_parts
 from landvisor.learn.engines import Engine
 from landvisor.learn.model import Model
 from landvisor.predict.trials import Ground, Trial, draw_batches, try_model
@@ -75,8 +76,9 @@ def prepare_backend(
     """Choose what computes a model's networks on scenes, and write what it needs.
 
     `auto` tries all that is installed and takes the fastest that agrees with torch in float32 on
-    the class of `LEAST_AGREEMENT` of the valid pixels; where there is little to predict, nothing is
-    tried and the model stays as it was fitted. A backend that is named is used whatever comes out.
+    the class of `LEAST_AGREEMENT` of the valid pixels. Where there is little to predict, or trees
+    take nearly all the time whatever computes the network, nothing is tried and the model stays as
+    it was fitted. A backend that is named is used whatever comes out.
 
     Args:
         model: What will predict.
@@ -144,12 +146,12 @@ def _list_candidates(model: Model, scenes: Sequence[Scene], spec: PredictSpec) -
         return []
     if not list_parts(model):
         if spec.backend != "auto":
-            log.warning("the model has no network, so backend %r changes nothing", spec.backend)
+            log.warning("the model has no network, so backend %s changes nothing", spec.backend)
         return []
     if spec.backend != "auto":
         return [spec.backend]
     sizes = (len(cover(s.shape, size=spec.window, overlap=spec.shared)) for s in scenes)
-    if sum(sizes) * len(find_views(spec)) < _WORTH:
+    if has_trees(model) or sum(sizes) * len(find_views(spec)) < _WORTH:
         return []
     device = torch.device("cuda" if has_accelerator() else "cpu")
     fits = [
@@ -214,19 +216,20 @@ def _record(
 
 
 def _write(model: Model, name: str, folder: Path, images: dict[str, list[np.ndarray]]) -> None:
-    kind = ENGINES[name]
-    for part in list_parts(model) if kind.write else ():
-        assert kind.write is not None
-        kind.write(part, images.get(part.name, []), _locate(folder, name, part))
+    for part in list_parts(model):
+        kind = find_kind(name, part)
+        if kind.write is not None:
+            kind.write(part, images.get(part.name, []), _locate(folder, name, part))
 
 
 def _change(model: Model, name: str, folder: Path) -> Model:
-    kind = ENGINES[name]
-    return change_engines(model, lambda part: kind.load(part, _locate(folder, name, part)))
+    return change_engines(
+        model, lambda part: find_kind(name, part).load(part, _locate(folder, name, part))
+    )
 
 
 def _locate(folder: Path, name: str, part: Part) -> Path:
-    return folder / f"{name}.{part.name}{ENGINES[name].suffix}"
+    return folder / f"{name}.{part.name}{find_kind(name, part).suffix}"
 
 
 def _find_files(folder: Path, name: str) -> list[Path]:
