@@ -2,8 +2,8 @@
 
     python benchmarks/backends.py MODEL.safetensors COLLECTION.csv --split test --window 256
 
-All backends take turns on the same windows, in an order drawn anew each round; a ratio is the median
-over rounds of what torch in float32 and a backend took in the same one, so that a busy machine
+All backends take turns on the same windows, in an order drawn anew each round; a ratio is the
+median over rounds of what torch in float32 and a backend took in the same one: a busy machine
 slows both. What is timed is `Model.predict`: scaling, network, upsampling, softmax and, in a model
 that has them, trees. Agreement is over valid pixels of windows drawn at random.
 """

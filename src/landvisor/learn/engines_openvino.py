@@ -55,7 +55,8 @@ def quantise(model: Any, images: Sequence[NDArray[np.float32]]) -> Any:
         ModelError: If nncf is not installed.
     """
     nncf = import_package("nncf", extra=EXTRA)
-    nncf.set_log_level(logging.ERROR)
+    # its own set_log_level would silence the handlers of everybody else's loggers too
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     with redirect_stdout(io.StringIO()), warnings.catch_warnings():  # it draws progress bars
         warnings.simplefilter("ignore")
         return nncf.quantize(model, nncf.Dataset(list(images)), subset_size=len(images))
