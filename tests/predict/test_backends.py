@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from landvisor.card import Card, card_classes
+from landvisor.cli.options import BACKENDS
 from landvisor.errors import ModelError
 from landvisor.geo.legend import legend_from_ids
 from landvisor.geo.scene import scene_from_array
@@ -197,6 +198,11 @@ def test_nothing_is_tried_where_nothing_can_be_gained(
     named = SMALL.model_copy(update={"backend": "openvino-fp32"})
     assert prepare_backend(trees, [scene], named, folder=tmp_path).name == "torch"
     assert "has no network, so backend openvino-fp32 changes nothing" in caplog.text
+
+
+def test_all_engines_are_on_offer():
+    names = set(PredictSpec.model_fields["backend"].annotation.__args__)
+    assert names == set(BACKENDS) == {"auto", "torch", *ENGINES}
 
 
 def test_a_scene_without_data_needs_no_backend(model, engines, tmp_path):
