@@ -2,7 +2,7 @@
 
     python benchmarks/predict.py --data ../shared/data --model MODEL --parts rate,trees,seams
     python benchmarks/predict.py --data ../shared/data --model MODEL --parts workers
-    python benchmarks/predict.py --data ../shared/data --model MODEL --parts memory --sides 4000,40000
+    python benchmarks/predict.py --data ../shared/data --model MODEL --parts memory
 
 MODEL is a file of `landvisor fit` or `map` for red, green and blue, with a network and trees. The
 scene is made of tiles of dunes side by side, but for `memory`, whose scene is mostly empty. The

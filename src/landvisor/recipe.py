@@ -280,6 +280,11 @@ class PredictSpec(Spec):
     """Damaged blocks of an image end the run, or become no data and are reported."""
     match_histogram: bool = False
     """Move the bands of all scenes to the distribution of the training imagery's values."""
+    backend: Literal[
+        "auto", "torch", "torch-fp32", "torch-bf16",
+        "openvino-fp32", "openvino-bf16", "openvino-int8", "onnxruntime-fp32",
+    ] = "auto"  # fmt: skip
+    """What computes networks; `auto` tries, `torch` is in the precision of `fit.precision`."""
 
     @property
     def shared(self) -> int:

@@ -19,6 +19,7 @@ from landvisor.geo.radiometry import measure_radiometry
 from landvisor.geo.scene import scene_from_array
 from landvisor.learn import checkpoint, network
 from landvisor.learn.checkpoint import Journal, Progress
+from landvisor.learn.engines import TorchEngine
 from landvisor.learn.job import Job
 from landvisor.learn.network import NetworkLearner, NetworkPredictor, score
 from landvisor.recipe import Recipe
@@ -171,7 +172,8 @@ def test_bf16_agrees_with_fp32(tmp_path):
     job = make_job(tmp_path, scenes, **options)
     model = NetworkLearner(job).fit(places, None, seed=0)
     predictor = model.predictor
-    half = NetworkPredictor(predictor.network, predictor.scaling, bf16=True)
+    engine = TorchEngine(predictor.network, bf16=True)
+    half = NetworkPredictor(predictor.network, predictor.scaling, engine)
     data, valid = (part[None] for part in scenes[0].read())
     difference = np.abs(half.predict(data, valid) - model.predict(data, valid))
     assert difference.mean() < 0.02

@@ -30,6 +30,7 @@ VERBS = {
     "vectorize": "Write a map as polygons.",
     "sieve": "Leave small patches out of a map, or smooth it by majority.",
     "areas": "Say how much of a map each class covers.",
+    "export": "Write a model as a file that other programs run.",
 }
 _TRAINING = ("fit", "map")
 _VERBOSE = re.compile(r"-v+|--verbose")

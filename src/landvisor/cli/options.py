@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 Values = dict[str, Any]
 MODELS = ("auto", *NETWORKS, "instant", "bank", "forest")
+BACKENDS = (
+    "auto", "torch", "torch-fp32", "torch-bf16",
+    "openvino-fp32", "openvino-bf16", "openvino-int8", "onnxruntime-fp32",
+)  # fmt: skip
 
 
 def options(*parts: Callable[[F], F]) -> Callable[[F], F]:
@@ -133,6 +137,11 @@ model_options = options(
 unlabelled_option = click.option(
     "--unlabelled", metavar="PATH",
     help="More images, a folder, glob or collection.csv, for a network to see without labels.",
+)  # fmt: skip
+
+backend_option = click.option(
+    "--backend", type=click.Choice(BACKENDS),
+    help="What computes a network; auto tries what is installed where much is to be predicted.",
 )  # fmt: skip
 
 training_options = options(

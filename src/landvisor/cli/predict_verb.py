@@ -12,6 +12,7 @@ from landvisor.cli import options as o
 _DIRECT = {
     "tta": "predict.tta",
     "match_histogram": "predict.match_histogram",
+    "backend": "predict.backend",
     "mosaic": "predict.mosaic",
     "to_crs": "predict.crs",
     "resolution": "predict.resolution",

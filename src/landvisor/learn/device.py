@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from landvisor.learn.nets import Network, Stage
 from landvisor.learn.processor import quicken
@@ -52,9 +52,15 @@ def run_network(network: Network, image: Tensor, *, bf16: bool) -> Tensor:
         image: float32, on any device.
         bf16: Multiply in bfloat16; what comes after the logits stays in float32.
     """
-    with _precision(network, bf16=bf16):
-        logits: Tensor = network(_bring(image, network))
+    (logits,) = run_module(network, image, bf16=bf16)
     return logits
+
+
+def run_module(module: nn.Module, image: Tensor, *, bf16: bool) -> tuple[Tensor, ...]:
+    """Compute what any module makes of images, as `run_network` does: one map or several."""
+    with _precision(module, bf16=bf16):
+        found = module(_bring(image, module))
+    return (found,) if isinstance(found, Tensor) else tuple(found)
 
 
 def run_stages(network: Network, image: Tensor, *, bf16: bool) -> tuple[Stage, ...]:
@@ -63,16 +69,20 @@ def run_stages(network: Network, image: Tensor, *, bf16: bool) -> tuple[Stage, .
         return network.forward_all(_bring(image, network))
 
 
-def _device(network: Network) -> torch.device:
-    return next(network.parameters()).device
+def _device(module: nn.Module) -> torch.device:
+    return next(module.parameters()).device
 
 
-def _bring(image: Tensor, network: Network) -> Tensor:
-    return image.to(_device(network)).contiguous(memory_format=torch.channels_last)
+def _bring(image: Tensor, module: nn.Module) -> Tensor:
+    device = _device(module)
+    if device.type == "cuda" and image.device.type == "cpu":
+        image = image.pin_memory()  # else the copy waits for all work that is under way
+    placed = image.to(device, non_blocking=True)
+    return placed.contiguous(memory_format=torch.channels_last)
 
 
-def _precision(network: Network, *, bf16: bool) -> torch.autocast:
-    return torch.autocast(_device(network).type, dtype=torch.bfloat16, enabled=bf16)
+def _precision(module: nn.Module, *, bf16: bool) -> torch.autocast:
+    return torch.autocast(_device(module).type, dtype=torch.bfloat16, enabled=bf16)
 
 
 def _capabilities() -> dict[str, object]:

@@ -16,9 +16,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from landvisor.learn.engines import Engine, TorchEngine
 from landvisor.learn.scaling import Scaling
 
-_MULTIPLE = 32  # the coarsest stride of any timm encoder
+MULTIPLE = 32
+"""The coarsest stride of any timm encoder: what it reads is padded to multiples of it."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class FrozenEncoder:
         channels: Channels of each map.
         scaling: From native units to what the module reads.
         zooms: How often larger the image is made before it is read, each for a set of maps.
+        engine: What computes the module; torch in float32 where None.
     """
 
     module: nn.Module
@@ -90,6 +93,7 @@ class FrozenEncoder:
     channels: tuple[int, ...]
     scaling: Scaling
     zooms: tuple[int, ...]
+    engine: Engine | None = None
 
     def __post_init__(self) -> None:
         self.module.eval().requires_grad_(False)
@@ -105,9 +109,8 @@ class FrozenEncoder:
         if zoom != 1:
             image = F.interpolate(image, scale_factor=zoom, mode="bilinear", align_corners=False)
         rows, cols = image.shape[-2:]
-        image = F.pad(image, (0, -cols % _MULTIPLE, 0, -rows % _MULTIPLE), mode="replicate")
-        device = next(self.module.parameters()).device
-        maps = self.module(image.to(device).contiguous(memory_format=torch.channels_last))
+        image = F.pad(image, (0, -cols % MULTIPLE, 0, -rows % MULTIPLE), mode="replicate")
+        maps = (self.engine or TorchEngine(self.module, bf16=False)).run(image)
         return [
             FeatureMap(
                 found.float().cpu().contiguous(memory_format=torch.channels_last), stride / zoom

@@ -72,9 +72,20 @@ class Network(nn.Module):
             `[b, class, ceil(row / stride), ceil(col / stride)]`. A logit always stands for
             `stride` pixels, so together they may reach a little beyond the image.
         """
+        return self.crop(self.core(self.pad(image)), image)
+
+    def core(self, padded: Tensor) -> Tensor:
+        """Compute the logits of what `pad` returned."""
+        logits: Tensor = self.head(self.decoder(self.encoder(padded)))
+        return logits
+
+    def pad(self, image: Tensor) -> Tensor:
+        """Repeat the last row and column until the encoder can read the image."""
         rows, cols = image.shape[-2:]
-        padded = _pad(image, (-rows % self.multiple, -cols % self.multiple))
-        logits = self.head(self.decoder(self.encoder(padded)))
+        return _pad(image, (-rows % self.multiple, -cols % self.multiple))
+
+    def crop(self, logits: Tensor, image: Tensor) -> Tensor:
+        """Cut the logits of a padded image to those that the image itself needs."""
         return _crop(logits, image, stride=self.stride)
 
     def forward_all(self, image: Tensor) -> tuple[Stage, ...]:
@@ -166,7 +177,8 @@ def _pad(image: Tensor, amount: tuple[int, int]) -> Tensor:
 
 def _crop(logits: Tensor, image: Tensor, *, stride: int) -> Tensor:
     rows, cols = image.shape[-2:]
-    return logits[..., : -(-rows // stride), : -(-cols // stride)]
+    # not -(-rows // stride): an exported graph divides towards zero
+    return logits[..., : (rows + stride - 1) // stride, : (cols + stride - 1) // stride]
 
 
 @contextmanager

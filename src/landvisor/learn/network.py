@@ -22,6 +22,7 @@ from landvisor.learn.checkpoint import Journal, Progress, digest_run
 from landvisor.learn.chips import ChipDataset, Lesson
 from landvisor.learn.device import find_device, uses_bf16
 from landvisor.learn.encoders import Encoder
+from landvisor.learn.engines import TorchEngine
 from landvisor.learn.fit import MakeObjective, train_network
 from landvisor.learn.guide import instant_job, make_guide
 from landvisor.learn.instant import InstantLearner
@@ -292,7 +293,8 @@ class NetworkLearner:
         bf16 = uses_bf16(self.job.recipe.fit.precision, find_device())
 
         def evaluate(network: Network) -> Verdict:
-            found = self._predict(NetworkPredictor(network, scaling, bf16), val)
+            engine = TorchEngine(network, bf16=bf16)
+            found = self._predict(NetworkPredictor(network, scaling, engine), val)
             right = np.asarray(ids)[found.argmax(axis=1)] == val.label
             return Verdict(score(found, val.label, ids=ids), found, right)
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from landvisor.card import Card
 from landvisor.errors import ModelError
 from landvisor.learn.checkpoint import copy_state
-from landvisor.learn.device import find_device, place_network, run_network, uses_bf16
+from landvisor.learn.device import find_device, place_network, uses_bf16
+from landvisor.learn.engines import Engine, TorchEngine
 from landvisor.learn.losses import sample_logits
 from landvisor.learn.nets import SIDES, Network, build_network, upsample
 from landvisor.learn.scaling import Scaling, scaling_of_card
@@ -26,12 +27,12 @@ class NetworkPredictor:
     Attributes:
         network: In evaluation mode, on its device.
         scaling: From native units to what it reads.
-        bf16: Multiply in bfloat16.
+        engine: What computes the network.
     """
 
     network: Network
     scaling: Scaling
-    bf16: bool
+    engine: Engine
 
     @classmethod
     def from_tensors(cls, card: Card, tensors: dict[str, NDArray[Any]]) -> NetworkPredictor:
@@ -95,14 +96,16 @@ class NetworkPredictor:
 
     def _run(self, data: NDArray[Any], valid: NDArray[np.bool_]) -> Tensor:
         image = torch.from_numpy(self.scaling.apply(data, valid))
-        return run_network(self.network, image, bf16=self.bf16)
+        (logits,) = self.engine.run(self.network.pad(image))
+        return self.network.crop(logits, image)
 
 
 def make_predictor(network: Network, scaling: Scaling, *, precision: str) -> NetworkPredictor:
     """Put a trained network on the device that there is, ready to be asked."""
     device = find_device()
     placed = place_network(network, device).eval()
-    return NetworkPredictor(placed, scaling, bf16=uses_bf16(precision, device))
+    engine = TorchEngine(placed, bf16=uses_bf16(precision, device))
+    return NetworkPredictor(placed, scaling, engine)
 
 
 def _is_used(key: str) -> bool:

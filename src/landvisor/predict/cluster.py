@@ -8,6 +8,8 @@ ends first counts.
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import statistics
 import tempfile
 import threading
@@ -23,7 +25,8 @@ from landvisor.learn.ensemble import identify_model
 from landvisor.learn.model import Model
 from landvisor.learn.model_file import load_model, save_model
 from landvisor.options import Options
-from landvisor.predict.team import Alone, Packed, Task, Team, predict_task
+from landvisor.predict.backends import Backend
+from landvisor.predict.team import Alone, Computed, Packed, Task, Team, predict_task
 from landvisor.recipe import PredictSpec
 
 _MISSING = (
@@ -38,6 +41,7 @@ _LATE = 2.0  # times the usual duration after which a task is begun elsewhere as
 _RETRIES = 3
 _LOOK = 0.02  # seconds between looks at what is finished and what is late
 
+_MODEL = "model.safetensors"
 _LOADED: dict[str, Model] = {}
 _LOADING = threading.Lock()
 
@@ -113,7 +117,9 @@ class Cluster:
         """Give every worker several runs, none of them long."""
         return max(1, min(_MOST, blocks // (_SHARES * self._count())))
 
-    def predict(self, model: Model, spec: PredictSpec, tasks: Iterable[Task]) -> Iterator[Packed]:
+    def predict(
+        self, computed: Computed, spec: PredictSpec, tasks: Iterable[Task]
+    ) -> Iterator[Packed]:
         """Yield the blocks as workers finish their tasks.
 
         Raises:
@@ -123,7 +129,7 @@ class Cluster:
         from distributed import as_completed
 
         self._wait_for_workers()
-        known = self._client.scatter(_read_model(model), broadcast=True, hash=False)
+        known = self._client.scatter(_make_parcel(computed), broadcast=True, hash=False)
         waiting, finished = iter(tasks), as_completed()
         seconds: list[float] = []
         while self._fill(waiting, known, spec, finished) or self._flights:
@@ -202,27 +208,40 @@ def _take(future: Any) -> list[Packed]:
     return blocks
 
 
-def _read_model(model: Model) -> tuple[str, bytes]:
-    """Return a model as what is sent: what it is known by, and its file."""
+@dataclass(frozen=True)
+class Parcel:
+    """A model as it is sent: what it is known by, and the content of its files by name."""
+
+    key: str
+    backend: str
+    files: dict[str, bytes]
+
+
+def _make_parcel(computed: Computed) -> Parcel:
+    backend = computed.backend.model_dump_json()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.safetensors"
-        save_model(model, path)
-        return identify_model(model), path.read_bytes()
+        path = Path(folder) / _MODEL
+        save_model(computed.model, path)
+        files = {_MODEL: path.read_bytes()}
+    files |= {name: (computed.folder / name).read_bytes() for name in computed.backend.files}
+    return Parcel(f"{identify_model(computed.model)} {backend}", backend, files)
 
 
-def _work(known: tuple[str, bytes], spec: PredictSpec, task: Task) -> list[Packed]:
+def _work(parcel: Parcel, spec: PredictSpec, task: Task) -> list[Packed]:
     """Predict a task on a worker."""
-    return list(predict_task(_load(known), spec, task))
+    return list(predict_task(_load(parcel), spec, task))
 
 
-def _load(known: tuple[str, bytes]) -> Model:
+def _load(parcel: Parcel) -> Model:
     """Load a model once in each process."""
-    key, content = known
     with _LOADING:
-        if key not in _LOADED:
+        if parcel.key not in _LOADED:
             _LOADED.clear()
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / "model.safetensors"
-                path.write_bytes(content)
-                _LOADED[key] = load_model(path)
-        return _LOADED[key]
+            folder = Path(tempfile.mkdtemp(prefix="landvisor-"))
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            for name, content in parcel.files.items():
+                (folder / name).write_bytes(content)
+            backend = Backend.model_validate_json(parcel.backend)
+            computed = Computed(load_model(folder / _MODEL), backend, folder)
+            _LOADED[parcel.key] = computed.load()
+        return _LOADED[parcel.key]

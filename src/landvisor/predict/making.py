@@ -25,16 +25,18 @@ from landvisor.learn.ensemble import identify_model
 from landvisor.learn.model import Model
 from landvisor.options import Options, Progress
 from landvisor.predict.adapt import adapt_scenes
+from landvisor.predict.backends import Backend, prepare_backend
 from landvisor.predict.blocks import BlockStore, plan_runs
 from landvisor.predict.cluster import gather_team
 from landvisor.predict.picture import Picture, plan_pictures
 from landvisor.predict.stream import check_fit
-from landvisor.predict.team import Task, Team
+from landvisor.predict.team import Computed, Task, Team
 from landvisor.recipe import PredictSpec
 from landvisor.record import find_versions
 
 log = logging.getLogger(__name__)
 
+_BACKEND = "backend.json"
 DAMAGED = "damaged.json"
 """Beside maps of damaged images: what could not be read of them."""
 
@@ -93,9 +95,11 @@ def make_maps(
     try:
         if spec.on_error == "nodata":
             scenes = tuple(tolerate(scene)[0] for scene in scenes)
-        pictures = plan_pictures(collection, adapt_scenes(model, scenes, spec), spec)
+        seen = adapt_scenes(model, scenes, spec)
+        pictures = plan_pictures(collection, seen, spec)
+        computed = _choose_backend(model, seen, journal, spec=spec)
         with gather_team(options) as team:
-            return _make(model, pictures, journal, spec=spec, team=team, tell=options.on_pixels)
+            return _make(computed, pictures, journal, spec=spec, team=team, tell=options.on_pixels)
     except BaseException:
         journal.drop_if_empty()
         if len(journal):
@@ -103,8 +107,22 @@ def make_maps(
         raise
 
 
+def _choose_backend(
+    model: Model, scenes: Sequence[Scene], journal: Journal, *, spec: PredictSpec
+) -> Computed:
+    """Choose what computes the model, unless an earlier attempt has chosen."""
+    folder = journal.folder / "backend"
+    if not journal.holds(_BACKEND):
+        with writing(folder):
+            folder.mkdir(exist_ok=True)
+        backend = prepare_backend(model, scenes, spec, folder=folder)
+        journal.write(_BACKEND, backend.model_dump_json().encode())
+    text = (journal.folder / _BACKEND).read_text(encoding="utf-8")
+    return Computed(model, Backend.model_validate_json(text), folder)
+
+
 def _make(
-    model: Model,
+    computed: Computed,
     pictures: Sequence[Picture],
     journal: Journal,
     *,
@@ -112,7 +130,7 @@ def _make(
     team: Team,
     tell: Progress | None,
 ) -> list[MadeMap]:
-    legend = model.card.legend
+    legend = computed.model.card.legend
     counter = _Counter(sum(full_window(picture.grid.shape).size for picture in pictures), tell)
     stores = [
         BlockStore(
@@ -127,7 +145,7 @@ def _make(
     missing = [set(store.find_missing()) for store in stores]
     counter.add(sum(store.pixels for store in stores) - sum(b.size for m in missing for b in m))
     tasks = _plan_tasks(pictures, missing, spec, most=team.longest_run(sum(map(len, missing))))
-    for packed in team.predict(model, spec, tasks):
+    for packed in team.predict(computed, spec, tasks):
         stores[packed.position].write(packed.block, packed.content)
         damage.add(packed.damaged)
         counter.add(packed.block.size)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from landvisor.geo.damage import DamagedBlock
 from landvisor.geo.tiling import Window
 from landvisor.learn.model import Model
 from landvisor.parallel import work_ahead
+from landvisor.predict.backends import Backend, apply_backend
 from landvisor.predict.blocks import cut_blocks, find_area, pack
 from landvisor.predict.picture import Picture
 from landvisor.recipe import PredictSpec
@@ -48,13 +50,34 @@ class Packed:
     damaged: tuple[DamagedBlock, ...] = ()
 
 
+@dataclass(frozen=True)
+class Computed:
+    """A model and what computes it.
+
+    Attributes:
+        model: As it was fitted.
+        backend: Chosen for it.
+        folder: Where the backend's files lie.
+    """
+
+    model: Model
+    backend: Backend
+    folder: Path
+
+    def load(self) -> Model:
+        """Return the model as it predicts."""
+        return apply_backend(self.model, self.backend, folder=self.folder)
+
+
 class Team(Protocol):
     """Whoever predicts tasks."""
 
     def longest_run(self, blocks: int) -> int | None:
         """Return how many blocks a run may have where so many are missing; None is any number."""
 
-    def predict(self, model: Model, spec: PredictSpec, tasks: Iterable[Task]) -> Iterator[Packed]:
+    def predict(
+        self, computed: Computed, spec: PredictSpec, tasks: Iterable[Task]
+    ) -> Iterator[Packed]:
         """Yield all blocks of tasks, in any order."""
 
 
@@ -64,8 +87,11 @@ class Alone:
     def longest_run(self, blocks: int) -> None:
         """Let windows across two blocks be predicted once."""
 
-    def predict(self, model: Model, spec: PredictSpec, tasks: Iterable[Task]) -> Iterator[Packed]:
+    def predict(
+        self, computed: Computed, spec: PredictSpec, tasks: Iterable[Task]
+    ) -> Iterator[Packed]:
         """Yield the blocks in the order of the tasks, while the next one is being predicted."""
+        model = computed.load()
         for task in tasks:
             with closing(work_ahead(predict_task(model, spec, task), most=1)) as blocks:
                 yield from blocks

@@ -1,0 +1,121 @@
+"""OpenVINO: a module as a graph for Intel's and ARM's processors, in float32, bfloat16 or int8."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from landvisor.learn.bf16_rounding import round_filters
+from landvisor.learn.engines import import_package
+
+EXTRA = "openvino"
+_SHAPES = 8  # graphs compiled at a time: window sizes of scenes and views, whole batches and rests
+_FILTERS = ("Convolution", "GroupConvolution")
+
+
+def convert_module(module: nn.Module, example: Tensor, *, bf16: bool = False) -> Any:
+    """Turn a module into an OpenVINO model that reads images of any size.
+
+    Args:
+        module: In evaluation mode.
+        example: An image `[b, band, row, col]` that it can read.
+        bf16: Round the weights for bfloat16; see `landvisor.learn.bf16_rounding`.
+
+    Raises:
+        ModelError: If openvino is not installed.
+    """
+    openvino = import_package("openvino", extra=EXTRA)
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")  # tracing warns of every size that it sees
+        model = openvino.convert_model(module, example_input=example)
+    if bf16:
+        _round_weights(model, openvino.opset13.constant)
+    return model
+
+
+def quantise(model: Any, images: Sequence[NDArray[np.float32]]) -> Any:
+    """Quantise a model to int8 after training, its ranges taken from images.
+
+    Args:
+        model: From `convert_module`, in float32.
+        images: Each `[1, band, row, col]`, normalised; all are used, in this order.
+
+    Raises:
+        ModelError: If nncf is not installed.
+    """
+    nncf = import_package("nncf", extra=EXTRA)
+    # its own set_log_level would silence the handlers of everybody else's loggers too
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    with redirect_stdout(io.StringIO()), warnings.catch_warnings():  # it draws progress bars
+        warnings.simplefilter("ignore")
+        return nncf.quantize(model, nncf.Dataset(list(images)), subset_size=len(images))
+
+
+def save_openvino(model: Any, path: Path) -> None:
+    """Write a model as `path`, an .xml file, and the .bin file of its weights beside it."""
+    openvino = import_package("openvino", extra=EXTRA)
+    openvino.save_model(model, str(path), compress_to_fp16=False)
+
+
+class OpenVinoEngine:
+    """A model file, compiled anew for each shape of images.
+
+    Compiled for one shape it is a seventh faster than for all.
+
+    Args:
+        path: The .xml file.
+        bf16: Multiply in bfloat16; OpenVINO itself would choose it wherever there is hardware.
+
+    Raises:
+        ModelError: If openvino is not installed.
+    """
+
+    def __init__(self, path: Path, *, bf16: bool) -> None:
+        self._core = import_package("openvino", extra=EXTRA).Core()
+        self._model = self._core.read_model(str(path))
+        self._options = {
+            "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "NUM_STREAMS": 1,
+            # pinned threads of two processes would sit on the same cores
+            "ENABLE_CPU_PINNING": False,
+        }
+        self._requests: dict[tuple[int, ...], Any] = {}
+        self._lock = Lock()  # a request computes one batch at a time
+
+    def run(self, image: Tensor) -> tuple[Tensor, ...]:
+        """See `landvisor.learn.engines.Engine.run`."""
+        with self._lock:
+            request = self._request(tuple(image.shape))
+            found = request.infer([image.contiguous().numpy()], share_inputs=True)
+            return tuple(torch.from_numpy(found[port]) for port in request.model_outputs)
+
+    def _request(self, shape: tuple[int, ...]) -> Any:
+        if shape not in self._requests:
+            if len(self._requests) == _SHAPES:
+                del self._requests[next(iter(self._requests))]
+            fixed = self._model.clone()
+            fixed.reshape(list(shape))
+            compiled = self._core.compile_model(fixed, "CPU", self._options)
+            self._requests[shape] = compiled.create_infer_request()
+        return self._requests[shape]
+
+
+def _round_weights(model: Any, make_constant: Any) -> None:
+    for operation in model.get_ordered_ops():
+        if operation.get_type_name() in _FILTERS:
+            weights = operation.input_value(1).get_node()
+            if weights.get_type_name() == "Constant":
+                rounded = make_constant(round_filters(weights.data))
+                operation.input(1).replace_source_output(rounded.output(0))
