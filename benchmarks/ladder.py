@@ -105,6 +105,7 @@ RUNGS: dict[str, Rung] = {
     "+ instant teacher, flips": Rung(TAUGHT, part=0, predict=FLIPS),
     "+ instant teacher, local prior": Rung(TAUGHT, part=0, predict=LOCAL),
     "averaged weights, with trees": Rung(PAIR),
+    "averaged weights, with trees, local prior": Rung(PAIR, predict=LOCAL),
     "instant teacher, with trees": Rung(TAUGHT),
     "instant teacher, with trees, flips": Rung(TAUGHT, predict=FLIPS),
     "three of them": Rung(TAUGHT, members=3),

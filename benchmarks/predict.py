@@ -43,14 +43,15 @@ from landvisor.learn.model import Model
 from landvisor.learn.model_file import load_model
 from landvisor.learn.nets import upsample
 from landvisor.options import Options
+from landvisor.predict.backends import apply_backend, prepare_backend
 from landvisor.predict.making import make_maps
 from landvisor.predict.stream import predict_rows, predict_scene
 from landvisor.recipe import PredictSpec
 
 WINDOW, HALF = 512, 256
 PLACE = {"crs": "EPSG:32633", "transform": Affine(1, 0, 500_000, 0, -1, 5_000_000)}
-EQUAL = PredictSpec(window=WINDOW, overlap=HALF, tta="none", local_prior=0.5)
-USUAL = PredictSpec(tta="none")
+EQUAL = PredictSpec(window=WINDOW, overlap=HALF, tta="none", backend="torch")
+USUAL = PredictSpec(tta="none", backend="torch")
 Way = Callable[[], None]
 
 
@@ -153,21 +154,32 @@ def measure_rate(args: argparse.Namespace) -> None:
     scene = make_scene(args.data, args.out / f"scene-{args.side}.tif", side=args.side)
     network = list_members(load_model(args.model))[0]
     work = args.out / "work"
-    backend = dict.fromkeys(args.backends.split(","), network)
+    models = {name: _prepare(network, scene, name, args) for name in args.backends.split(",")}
     ways: dict[str, Way] = {
         "ordinary: float32, sums in memory": lambda: map_the_ordinary_way(
             network, scene, args.out / "ordinary.tif"
         ),
     }
-    for name, model in backend.items():
-        spec = EQUAL.model_copy(update={"backend": name})
-        ways[f"landvisor, {name}, all files"] = lambda model=model, spec=spec: map_by_landvisor(
-            model, scene, work, spec
+    for name, model in models.items():
+        ways[f"landvisor, {name}, rows"] = lambda model=model: _exhaust(model, scene, EQUAL)
+        ways[f"landvisor, {name}, finished files"] = lambda model=model: map_by_landvisor(
+            model, scene, work, EQUAL
         )
-    ways["landvisor, torch, rows alone"] = lambda: _exhaust(network, scene, EQUAL)
     ways["the network's forward passes alone"] = lambda: run_forward(network, scene, EQUAL)
     print(f"\n{args.side} x {args.side}, windows of 512 that share 256, {_describe_machine()}\n")
     tell_ratios(compare(ways, args.rounds), args.side**2 / 1e6)
+
+
+def _prepare(network: Model, scene: Scene, name: str, args: argparse.Namespace) -> Model:
+    """Return the network on a backend, and tell how long that took and how well it agrees."""
+    folder = args.out / "backend" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    spec = EQUAL.model_copy(update={"backend": name})
+    started = time.perf_counter()
+    backend = prepare_backend(network, [scene], spec, folder=folder)
+    seconds = time.perf_counter() - started
+    print(f"{name}: prepared in {seconds:.1f} s, agreement {backend.agreement}", flush=True)
+    return apply_backend(network, backend, folder=folder)
 
 
 def _exhaust(model: Model, scene: Scene, spec: PredictSpec) -> None:
@@ -194,7 +206,7 @@ def measure_seams(args: argparse.Namespace) -> None:
     print("\n| overlap | local prior | step across borders over step elsewhere |\n|---|---|---|")
     for overlap in (0, 32, 64, 128, 192, 256):
         for prior in (0.0, 0.5):
-            spec = PredictSpec(tta="none", overlap=overlap, local_prior=prior)
+            spec = USUAL.model_copy(update={"overlap": overlap, "local_prior": prior})
             told = predict_scene(network, scene, spec).probabilities
             print(f"| {overlap} | {prior} | {find_seam_ratio(told, spec):.3f} |", flush=True)
 

@@ -118,4 +118,4 @@ def class_layout(legend: Legend) -> Layout:
 
 
 def _share_layout(bands: tuple[str, ...]) -> Layout:
-    return Layout(bands=bands, nodata=UNKNOWN, overviews="AVERAGE", scale=1 / ONE)
+    return Layout(bands=bands, nodata=UNKNOWN, overviews="AVERAGE", scale=1 / ONE, smooth=True)

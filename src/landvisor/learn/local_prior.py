@@ -112,11 +112,15 @@ def _mean_over(probabilities: NDArray[np.float32], valid: NDArray[np.bool_]) -> 
     return totals / np.count_nonzero(valid)
 
 
-@numba.njit(nogil=True, cache=True)
+# Sums may be taken in any order, but the same one for the same shape.
+@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz"})
 def _add_valid(probabilities, valid, totals):  # type: ignore[no-untyped-def]  # numba's types
     """Add the probabilities `[class, row, col]` of valid pixels up, for each class."""
-    for number in range(len(totals)):
-        for row in range(valid.shape[0]):
-            for col in range(valid.shape[1]):
-                if valid[row, col]:
-                    totals[number] += probabilities[number, row, col]
+    for row in range(valid.shape[0]):
+        known = valid[row]
+        for number in range(len(totals)):
+            told = probabilities[number, row]
+            total = np.float32(0)
+            for col in range(len(known)):
+                total += told[col] if known[col] else np.float32(0)
+            totals[number] += total

@@ -18,6 +18,7 @@ from landvisor.learn.engines import Engine, TorchEngine
 from landvisor.learn.losses import sample_logits
 from landvisor.learn.nets import SIDES, Network, build_network, upsample
 from landvisor.learn.scaling import Scaling, scaling_of_card
+from landvisor.learn.shares import spread_shares
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,10 @@ class NetworkPredictor:
     def predict(self, data: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Predict a batch of windows; see `landvisor.learn.model.Predictor`."""
         with torch.inference_mode():
-            logits = self._run(data, valid).float()
-            full = upsample(logits, stride=self.network.stride, size=valid.shape[1:])
+            logits, size = self._run(data, valid).float(), (valid.shape[1], valid.shape[2])
+            if logits.device.type == "cpu":
+                return spread_shares(logits.numpy(), stride=self.network.stride, size=size)
+            full = upsample(logits, stride=self.network.stride, size=size)
             return np.asarray(torch.softmax(full, dim=1).cpu().numpy())
 
     def predict_at(

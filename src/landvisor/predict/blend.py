@@ -127,23 +127,27 @@ def _add(sums, weights, probabilities, factors, down, across, seen, place):  # t
     """
     top, left, rows, cols = seen
     classes, height = sums.shape[:2]
-    shares = np.empty(cols, np.float32)
+    share, total = np.empty(cols, np.float32), np.empty(cols, np.float32)
     for row in range(rows):
         at = (place[0] + row) % height
-        shares[:] = down[top + row] * across[left : left + cols]
-        weights[at, place[1] : place[1] + cols] += shares
+        weight = weights[at, place[1] : place[1] + cols]
+        for col in range(cols):
+            share[col] = down[top + row] * across[left + col]
+            weight[col] += share[col]
         if len(factors):
-            total = np.zeros(cols, np.float32)
+            total[:] = 0
             for number in range(classes):
-                total += probabilities[number, top + row, left : left + cols] * factors[number]
+                told = probabilities[number, top + row, left : left + cols]
+                for col in range(cols):
+                    total[col] += told[col] * factors[number]
             for col in range(cols):
-                if total[col] > 0:
-                    shares[col] /= total[col]
+                share[col] = share[col] / total[col] if total[col] > 0 else share[col]
         for number in range(classes):
+            told = probabilities[number, top + row, left : left + cols]
+            mean = sums[number, at, place[1] : place[1] + cols]
             factor = factors[number] if len(factors) else np.float32(1)
             for col in range(cols):
-                part = probabilities[number, top + row, left + col] * factor
-                sums[number, at, place[1] + col] += part * shares[col]
+                mean[col] += told[col] * factor * share[col]
 
 
 @numba.njit(nogil=True, cache=True)
