@@ -5,7 +5,8 @@
     python benchmarks/predict.py --data ../shared/data --model MODEL --parts memory
 
 MODEL is a file of `landvisor fit` or `map` for red, green and blue, with a network and trees. The
-scene is made of tiles of dunes side by side, but for `memory`, whose scene is mostly empty. The
+scene is made of tiles of dunes side by side; that of `memory` is mostly empty, that of `seams` a
+Sentinel-2 image. The
 ordinary way is what segmentation code does as a rule: the same network with the same weights in
 float32, windows of 512 with half of them shared, sums in memory, then a GeoTIFF of classes. Ways
 take turns, and a ratio is the median over rounds of what two ways took in the same one: a busy
@@ -36,7 +37,7 @@ from numpy.typing import NDArray
 
 from landvisor.geo.collection import as_collection
 from landvisor.geo.rasters import open_scene
-from landvisor.geo.scene import Scene
+from landvisor.geo.scene import Scene, scene_from_array
 from landvisor.geo.tiling import Window, cover
 from landvisor.learn.ensemble import list_members
 from landvisor.learn.model import Model
@@ -201,7 +202,8 @@ def measure_trees(args: argparse.Namespace) -> None:
 
 def measure_seams(args: argparse.Namespace) -> None:
     """Compare steps of probability across window borders with steps elsewhere."""
-    scene = make_scene(args.data, args.out / "scene-2048.tif", side=2048)
+    with rasterio.open(next((args.data / "sentinel2").glob("*.tif"))) as raster:
+        scene = scene_from_array(raster.read([4, 3, 2])[:, :2048, :2048])  # no tiles, no edges
     network = list_members(load_model(args.model))[0]
     print("\n| overlap | local prior | step across borders over step elsewhere |\n|---|---|---|")
     for overlap in (0, 32, 64, 128, 192, 256):
