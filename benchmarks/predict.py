@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import json
 import os
 import resource
@@ -100,6 +101,90 @@ def map_the_ordinary_way(model: Model, scene: Scene, out: Path) -> None:
         out, "w", driver="GTiff", dtype="uint8", count=1, compress="deflate", **shape, **PLACE
     ) as raster:
         raster.write(classes, 1)
+
+
+class Usual(torch.nn.Module):
+    """The network as other programs want one: shares of all pixels of images as they are scaled."""
+
+    def __init__(self, told: Any) -> None:
+        super().__init__()
+        self.network = told.network.float().to(memory_format=torch.contiguous_format)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return shares `[b, class, row, col]` of scaled images."""
+        size = image.shape[2], image.shape[3]
+        return torch.softmax(
+            upsample(self.network(image), stride=self.network.stride, size=size), 1
+        )
+
+
+def map_by_geoai(model: Model, scene: Scene, out: Path) -> None:
+    """Predict with `geoai.inference.predict_geotiff`, its blending by default."""
+    from geoai.inference import predict_geotiff
+
+    told: Any = model.predictor
+    valid = np.ones((1, WINDOW, WINDOW), dtype=bool)
+    predict_geotiff(
+        Usual(told), str(scene.path), str(out), tile_size=WINDOW, overlap=HALF, device="cpu",
+        num_classes=len(model.card.legend.ids), output_dtype="uint8", output_nodata=0,
+        preprocess_fn=lambda pixels: told.scaling.apply(pixels[None], valid)[0],
+        postprocess_fn=lambda shares: shares.argmax(axis=0) + 1, verbose=False,
+    )  # fmt: skip
+
+
+def map_by_torchgeo(model: Model, scene: Scene, out: Path) -> None:
+    """Predict chips of TorchGeo's `GridGeoSampler`, later ones over earlier ones."""
+    from torch.utils.data import DataLoader
+    from torchgeo.datasets import RasterDataset, stack_samples
+    from torchgeo.samplers import GridGeoSampler
+
+    told: Any = model.predictor
+    usual, classes = Usual(told).eval(), np.zeros(scene.shape, dtype=np.uint8)
+    chips = RasterDataset(str(scene.path))
+    sampler = GridGeoSampler(chips, size=WINDOW, stride=HALF)
+    valid = np.ones((4, WINDOW, WINDOW), dtype=bool)
+    with torch.inference_mode():
+        for batch in DataLoader(chips, batch_size=4, sampler=sampler, collate_fn=stack_samples):
+            pixels = batch["image"].numpy()
+            image = torch.from_numpy(told.scaling.apply(pixels, valid[: len(pixels)]))
+            found = usual(image).argmax(1).numpy() + 1
+            for bounds, chip in zip(batch["bounds"], found, strict=True):
+                col, row = ~scene.grid.affine @ (_left(bounds), _top(bounds))
+                here = classes[round(row) : round(row) + WINDOW, round(col) : round(col) + WINDOW]
+                here[:] = chip[: here.shape[0], : here.shape[1]]
+    shape = dict(zip(("height", "width"), scene.shape, strict=True))
+    with rasterio.open(
+        out, "w", driver="GTiff", dtype="uint8", count=1, **shape, **PLACE
+    ) as raster:
+        raster.write(classes, 1)
+
+
+def _left(bounds: Any) -> float:
+    return float(bounds[0].start if isinstance(bounds[0], slice) else bounds[0])
+
+
+def _top(bounds: Any) -> float:
+    return float(bounds[1].stop if isinstance(bounds[1], slice) else bounds[3])
+
+
+def measure_peers(args: argparse.Namespace) -> None:
+    """Compare with TorchGeo's and geoai's own way, as far as they are installed."""
+    scene = make_scene(args.data, args.out / f"scene-{args.side}.tif", side=args.side)
+    fresh = list_members(load_model(args.model))[0]
+    network = list_members(load_model(args.model))[0]
+    ways: dict[str, Way] = {}
+    if importlib.util.find_spec("torchgeo"):
+        ways["TorchGeo"] = lambda: map_by_torchgeo(fresh, scene, args.out / "torchgeo.tif")
+    if importlib.util.find_spec("geoai"):
+        ways["geoai"] = lambda: map_by_geoai(fresh, scene, args.out / "geoai.tif")
+    fast = _prepare(network, scene, "openvino-fp32", args)
+    work = args.out / "work"
+    ways["landvisor, torch, finished files"] = lambda: map_by_landvisor(network, scene, work, EQUAL)
+    ways["landvisor, openvino-fp32, finished files"] = lambda: map_by_landvisor(
+        fast, scene, work, EQUAL
+    )
+    print(f"\n{args.side} x {args.side}, windows of 512 that share 256, {_describe_machine()}\n")
+    tell_ratios(compare(ways, args.rounds), args.side**2 / 1e6)
 
 
 def map_by_landvisor(model: Model, scene: Scene, work: Path, spec: PredictSpec, **how: Any) -> None:
@@ -316,6 +401,7 @@ def _describe_machine() -> str:
 
 PARTS = {
     "rate": measure_rate,
+    "peers": measure_peers,
     "trees": measure_trees,
     "seams": measure_seams,
     "workers": measure_workers,
