@@ -46,6 +46,7 @@ from landvisor.learn.model_file import load_model
 from landvisor.learn.nets import upsample
 from landvisor.options import Options
 from landvisor.predict.backends import apply_backend, prepare_backend
+from landvisor.predict.compute import start_threads
 from landvisor.predict.making import make_maps
 from landvisor.predict.stream import predict_rows, predict_scene
 from landvisor.recipe import PredictSpec
@@ -196,11 +197,14 @@ def map_by_landvisor(model: Model, scene: Scene, work: Path, spec: PredictSpec, 
 def run_forward(model: Model, scene: Scene, spec: PredictSpec) -> None:
     """Compute the network's logits of all windows, read before, and do nothing with them."""
     told: Any = model.predictor
-    windows = cover(scene.shape, size=spec.window, overlap=spec.shared)
-    with torch.inference_mode():
-        for first in range(0, len(windows), spec.batch_size):
-            count = min(spec.batch_size, len(windows) - first)
-            told._run(_PIXELS[:count], _VALID[:count])
+
+    def compute(_: Window) -> None:
+        with torch.inference_mode():
+            told._run(_PIXELS[:1], _VALID[:1])
+
+    with start_threads() as threads:
+        for _ in threads.map(compute, cover(scene.shape, size=spec.window, overlap=spec.shared)):
+            pass
 
 
 _PIXELS = np.random.default_rng(0).integers(1, 255, (8, 3, WINDOW, WINDOW), dtype=np.uint8)
