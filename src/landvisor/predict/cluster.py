@@ -26,6 +26,7 @@ from landvisor.learn.model import Model
 from landvisor.learn.model_file import load_model, save_model
 from landvisor.options import Options
 from landvisor.predict.backends import Backend
+from landvisor.predict.cache import bound_cache_for_good
 from landvisor.predict.team import Alone, Computed, Packed, Task, Team, predict_task
 from landvisor.recipe import PredictSpec
 
@@ -87,7 +88,7 @@ def connect(address: str | None, *, workers: int | None) -> Iterator[Any]:
     except (OSError, TimeoutError, ValueError) as error:
         raise OutputError(
             f"no Dask scheduler answers at {address!r} within {_PATIENCE} s; check the address, "
-            "or start one with dask-scheduler"
+            "or start one with `dask scheduler`"
         ) from error
     with client:
         yield client
@@ -229,6 +230,7 @@ def _make_parcel(computed: Computed) -> Parcel:
 
 def _work(parcel: Parcel, spec: PredictSpec, task: Task) -> list[Packed]:
     """Predict a task on a worker."""
+    bound_cache_for_good()
     return list(predict_task(_load(parcel), spec, task))
 
 
