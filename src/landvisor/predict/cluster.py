@@ -9,6 +9,7 @@ ends first counts.
 from __future__ import annotations
 
 import atexit
+import platform
 import shutil
 import statistics
 import tempfile
@@ -20,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from landvisor.errors import OutputError
+from landvisor.errors import LandvisorError, OutputError
 from landvisor.learn.ensemble import identify_model
 from landvisor.learn.model import Model
 from landvisor.learn.model_file import load_model, save_model
@@ -231,7 +232,11 @@ def _make_parcel(computed: Computed) -> Parcel:
 def _work(parcel: Parcel, spec: PredictSpec, task: Task) -> list[Packed]:
     """Predict a task on a worker."""
     bound_cache_for_good()
-    return list(predict_task(_load(parcel), spec, task))
+    try:
+        return list(predict_task(_load(parcel), spec, task))
+    except LandvisorError as error:
+        said = type(error)(f"{error} (on {platform.node()})")
+    raise said  # outside: what GDAL said before it cannot be sent, and would hide this
 
 
 def _load(parcel: Parcel) -> Model:
