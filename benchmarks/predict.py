@@ -5,7 +5,8 @@
     python benchmarks/predict.py --data ../shared/data --model MODEL --parts memory
 
 MODEL is a file of `landvisor fit` or `map` for red, green and blue, with a network and trees. The
-scene is made of tiles of dunes side by side, but for `memory`, whose scene is mostly empty. The
+scene is made of tiles of dunes side by side; that of `memory` is mostly empty, that of `seams` a
+Sentinel-2 image. The
 ordinary way is what segmentation code does as a rule: the same network with the same weights in
 float32, windows of 512 with half of them shared, sums in memory, then a GeoTIFF of classes. Ways
 take turns, and a ratio is the median over rounds of what two ways took in the same one: a busy
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import json
 import os
 import resource
@@ -36,7 +38,7 @@ from numpy.typing import NDArray
 
 from landvisor.geo.collection import as_collection
 from landvisor.geo.rasters import open_scene
-from landvisor.geo.scene import Scene
+from landvisor.geo.scene import Scene, scene_from_array
 from landvisor.geo.tiling import Window, cover
 from landvisor.learn.ensemble import list_members
 from landvisor.learn.model import Model
@@ -99,6 +101,90 @@ def map_the_ordinary_way(model: Model, scene: Scene, out: Path) -> None:
         out, "w", driver="GTiff", dtype="uint8", count=1, compress="deflate", **shape, **PLACE
     ) as raster:
         raster.write(classes, 1)
+
+
+class Usual(torch.nn.Module):
+    """The network as other programs want one: shares of all pixels of images as they are scaled."""
+
+    def __init__(self, told: Any) -> None:
+        super().__init__()
+        self.network = told.network.float().to(memory_format=torch.contiguous_format)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return shares `[b, class, row, col]` of scaled images."""
+        size = image.shape[2], image.shape[3]
+        return torch.softmax(
+            upsample(self.network(image), stride=self.network.stride, size=size), 1
+        )
+
+
+def map_by_geoai(model: Model, scene: Scene, out: Path) -> None:
+    """Predict with `geoai.inference.predict_geotiff`, its blending by default."""
+    from geoai.inference import predict_geotiff
+
+    told: Any = model.predictor
+    valid = np.ones((1, WINDOW, WINDOW), dtype=bool)
+    predict_geotiff(
+        Usual(told), str(scene.path), str(out), tile_size=WINDOW, overlap=HALF, device="cpu",
+        num_classes=len(model.card.legend.ids), output_dtype="uint8", output_nodata=0,
+        preprocess_fn=lambda pixels: told.scaling.apply(pixels[None], valid)[0],
+        postprocess_fn=lambda shares: shares.argmax(axis=0) + 1, verbose=False,
+    )  # fmt: skip
+
+
+def map_by_torchgeo(model: Model, scene: Scene, out: Path) -> None:
+    """Predict chips of TorchGeo's `GridGeoSampler`, later ones over earlier ones."""
+    from torch.utils.data import DataLoader
+    from torchgeo.datasets import RasterDataset, stack_samples
+    from torchgeo.samplers import GridGeoSampler
+
+    told: Any = model.predictor
+    usual, classes = Usual(told).eval(), np.zeros(scene.shape, dtype=np.uint8)
+    chips = RasterDataset(str(scene.path))
+    sampler = GridGeoSampler(chips, size=WINDOW, stride=HALF)
+    valid = np.ones((4, WINDOW, WINDOW), dtype=bool)
+    with torch.inference_mode():
+        for batch in DataLoader(chips, batch_size=4, sampler=sampler, collate_fn=stack_samples):
+            pixels = batch["image"].numpy()
+            image = torch.from_numpy(told.scaling.apply(pixels, valid[: len(pixels)]))
+            found = usual(image).argmax(1).numpy() + 1
+            for bounds, chip in zip(batch["bounds"], found, strict=True):
+                col, row = ~scene.grid.affine @ (_left(bounds), _top(bounds))
+                here = classes[round(row) : round(row) + WINDOW, round(col) : round(col) + WINDOW]
+                here[:] = chip[: here.shape[0], : here.shape[1]]
+    shape = dict(zip(("height", "width"), scene.shape, strict=True))
+    with rasterio.open(
+        out, "w", driver="GTiff", dtype="uint8", count=1, **shape, **PLACE
+    ) as raster:
+        raster.write(classes, 1)
+
+
+def _left(bounds: Any) -> float:
+    return float(bounds[0].start if isinstance(bounds[0], slice) else bounds[0])
+
+
+def _top(bounds: Any) -> float:
+    return float(bounds[1].stop if isinstance(bounds[1], slice) else bounds[3])
+
+
+def measure_peers(args: argparse.Namespace) -> None:
+    """Compare with TorchGeo's and geoai's own way, as far as they are installed."""
+    scene = make_scene(args.data, args.out / f"scene-{args.side}.tif", side=args.side)
+    fresh = list_members(load_model(args.model))[0]
+    network = list_members(load_model(args.model))[0]
+    ways: dict[str, Way] = {}
+    if importlib.util.find_spec("torchgeo"):
+        ways["TorchGeo"] = lambda: map_by_torchgeo(fresh, scene, args.out / "torchgeo.tif")
+    if importlib.util.find_spec("geoai"):
+        ways["geoai"] = lambda: map_by_geoai(fresh, scene, args.out / "geoai.tif")
+    fast = _prepare(network, scene, "openvino-fp32", args)
+    work = args.out / "work"
+    ways["landvisor, torch, finished files"] = lambda: map_by_landvisor(network, scene, work, EQUAL)
+    ways["landvisor, openvino-fp32, finished files"] = lambda: map_by_landvisor(
+        fast, scene, work, EQUAL
+    )
+    print(f"\n{args.side} x {args.side}, windows of 512 that share 256, {_describe_machine()}\n")
+    tell_ratios(compare(ways, args.rounds), args.side**2 / 1e6)
 
 
 def map_by_landvisor(model: Model, scene: Scene, work: Path, spec: PredictSpec, **how: Any) -> None:
@@ -201,7 +287,8 @@ def measure_trees(args: argparse.Namespace) -> None:
 
 def measure_seams(args: argparse.Namespace) -> None:
     """Compare steps of probability across window borders with steps elsewhere."""
-    scene = make_scene(args.data, args.out / "scene-2048.tif", side=2048)
+    with rasterio.open(next((args.data / "sentinel2").glob("*.tif"))) as raster:
+        scene = scene_from_array(raster.read([4, 3, 2])[:, :2048, :2048])  # no tiles, no edges
     network = list_members(load_model(args.model))[0]
     print("\n| overlap | local prior | step across borders over step elsewhere |\n|---|---|---|")
     for overlap in (0, 32, 64, 128, 192, 256):
@@ -314,6 +401,7 @@ def _describe_machine() -> str:
 
 PARTS = {
     "rate": measure_rate,
+    "peers": measure_peers,
     "trees": measure_trees,
     "seams": measure_seams,
     "workers": measure_workers,

@@ -1,10 +1,11 @@
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor as Pool
 from contextlib import closing
 
 import pytest
 
-from landvisor.parallel import count_workers, map_ordered, work_ahead
+from landvisor.parallel import count_workers, map_ahead, map_ordered, work_ahead
 
 
 @pytest.mark.parametrize("workers", [None, 1, 2, 7])
@@ -106,6 +107,36 @@ def test_chained_stages_all_end_when_the_last_one_is_closed():
     assert next(second) == 0
     second.close()
     wait_until(lambda: threading.active_count() == before)
+
+
+def test_a_pool_works_ahead_and_results_stay_in_order():
+    taken = []
+
+    def items():
+        for number in range(20):
+            taken.append(number)
+            yield number
+
+    with Pool(3) as pool:
+        results = map_ahead(pool, lambda number: number * number, items(), most=4)
+        assert next(results) == 0
+        assert len(taken) == 4  # no more than that is in work
+        assert list(results) == [number * number for number in range(1, 20)]
+
+
+def test_what_a_pool_has_not_begun_is_dropped():
+    begun = []
+
+    def work(number):
+        begun.append(number)
+        time.sleep(0.01)
+        if number == 2:
+            raise KeyError(number)
+        return number
+
+    with Pool(1) as pool, pytest.raises(KeyError, match="2"):
+        list(map_ahead(pool, work, iter(range(100)), most=3))
+    assert len(begun) <= 6
 
 
 def wait_until(done):

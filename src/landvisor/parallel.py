@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor as Pool
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -46,13 +48,39 @@ def map_ordered(
     tasks, count = list(items), count_workers(workers)
     if min(count, len(tasks)) <= 1:
         return [function(task) for task in tasks]
-    with ThreadPoolExecutor(count) as pool:
+    with Pool(count) as pool:
         futures = [pool.submit(function, task) for task in tasks]
         try:
             return [future.result() for future in futures]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def map_ahead(
+    pool: Pool, function: Callable[[Item], Result], items: Iterable[Item], *, most: int
+) -> Generator[Result]:
+    """Yield what a function makes of items, in their order, while a pool works ahead.
+
+    Args:
+        pool: Whose threads call the function, each with one item at a time.
+        function: It gains from threads where it lets go of the interpreter.
+        items: Taken one by one, as results are.
+        most: Items in work, or finished and waiting; at least 1.
+    """
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) == most:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+        if isinstance(items, Generator):
+            items.close()
 
 
 def work_ahead(items: Iterable[Item], *, most: int) -> Generator[Item]:

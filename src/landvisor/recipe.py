@@ -260,6 +260,7 @@ class PredictSpec(Spec):
     overlap: Annotated[int, Field(ge=0)] = 192
     """Pixels that neighbouring windows share, half of a window at most: edges see less around."""
     batch_size: Count = 4
+    """Windows that an accelerator computes at a time; of a processor each core computes one."""
     block: tuple[Count, Count] = (1024, 4096)
     """Rows and columns of a block, which is kept once it is predicted: a kill costs one."""
     tta: Literal["auto", "none", "flips", "d4"] = "auto"

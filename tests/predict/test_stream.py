@@ -6,6 +6,8 @@ import pytest
 from landvisor.errors import ModelError, SceneError
 from landvisor.geo.legend import LandClass, Legend, legend_from_ids
 from landvisor.geo.scene import scene_from_array
+from landvisor.geo.tiling import Window
+from landvisor.predict import compute
 from landvisor.predict.stream import check_fit, classify, predict_rows
 from landvisor.recipe import PredictSpec
 
@@ -72,7 +74,9 @@ def test_a_constant_stays_constant(make_model, make_constant, shape):
         assert np.abs(found - share).max() < 1e-6
 
 
-def test_the_size_of_a_batch_changes_nothing(make_model):
+@pytest.mark.parametrize("accelerated", [False, True])
+def test_the_size_of_a_batch_changes_nothing(make_model, monkeypatch, accelerated):
+    monkeypatch.setattr(compute, "has_accelerator", lambda: accelerated)
     scene = make_scene((70, 130), empty=(slice(10, 40), slice(0, 90)))
     results, sizes = [], []
     for size in (1, 2, 3, 50):
@@ -83,7 +87,16 @@ def test_the_size_of_a_batch_changes_nothing(make_model):
     for result in results[1:]:
         for first, other in zip(results[0], result, strict=True):
             assert (first == other).all()
-    assert sizes[:3] == [1, 2, 3]
+    assert sizes[:3] == ([1, 2, 3] if accelerated else [1, 1, 1])
+
+
+def test_areas_hold_what_the_whole_does(make_model):
+    scene = make_scene((90, 130), empty=(slice(10, 40), slice(0, 90)))
+    _, whole, known = join(predict_rows(make_model(reach=2), scene, SMALL))
+    for area in (Window(0, 0, 1, 1), Window(7, 20, 50, 60), Window(89, 0, 1, 130)):
+        _, part, valid = join(predict_rows(make_model(reach=2), scene, SMALL, area=area))
+        assert (valid == known[area.slices]).all()
+        assert (part == whole[:, *area.slices]).all()
 
 
 def test_every_valid_pixel_gets_a_class_and_no_other_does(make_model):

@@ -60,7 +60,7 @@ class OnnxEngine:
     def __init__(self, path: Path) -> None:
         runtime = import_package("onnxruntime", extra=EXTRA)
         options = runtime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
+        options.intra_op_num_threads = 1  # each thread that asks computes an image of its own
         options.inter_op_num_threads = 1
         self._session = runtime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]

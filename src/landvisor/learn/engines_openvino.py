@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from threading import Lock
+from threading import Lock, local
 from typing import Any
 
 import numpy as np
@@ -84,32 +84,41 @@ class OpenVinoEngine:
     def __init__(self, path: Path, *, bf16: bool) -> None:
         self._core = import_package("openvino", extra=EXTRA).Core()
         self._model = self._core.read_model(str(path))
+        # Each thread that asks computes an image of its own, with one thread of OpenVINO's.
         self._options = {
             "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            "NUM_STREAMS": 1,
+            "NUM_STREAMS": torch.get_num_threads(),
             # pinned threads of two processes would sit on the same cores
             "ENABLE_CPU_PINNING": False,
         }
-        self._requests: dict[tuple[int, ...], Any] = {}
-        self._lock = Lock()  # a request computes one batch at a time
+        self._compiled: dict[tuple[int, ...], Any] = {}
+        self._compiling = Lock()
+        self._own = local()  # requests: one computes an image at a time
 
     def run(self, image: Tensor) -> tuple[Tensor, ...]:
         """See `landvisor.learn.engines.Engine.run`."""
-        with self._lock:
-            request = self._request(tuple(image.shape))
-            found = request.infer([image.contiguous().numpy()], share_inputs=True)
-            return tuple(torch.from_numpy(found[port]) for port in request.model_outputs)
+        request = self._request(tuple(image.shape))
+        found = request.infer([image.contiguous().numpy()], share_inputs=True)
+        return tuple(torch.from_numpy(found[port]) for port in request.model_outputs)
 
     def _request(self, shape: tuple[int, ...]) -> Any:
-        if shape not in self._requests:
-            if len(self._requests) == _SHAPES:
-                del self._requests[next(iter(self._requests))]
-            fixed = self._model.clone()
-            fixed.reshape(list(shape))
-            compiled = self._core.compile_model(fixed, "CPU", self._options)
-            self._requests[shape] = compiled.create_infer_request()
-        return self._requests[shape]
+        """Return this thread's own request for a shape."""
+        compiled = self._compile(shape)
+        known: dict[tuple[int, ...], tuple[Any, Any]] = self._own.__dict__.setdefault("known", {})
+        if shape not in known or known[shape][0] is not compiled:
+            known[shape] = compiled, compiled.create_infer_request()
+        return known[shape][1]
+
+    def _compile(self, shape: tuple[int, ...]) -> Any:
+        with self._compiling:
+            if shape not in self._compiled:
+                if len(self._compiled) == _SHAPES:
+                    del self._compiled[next(iter(self._compiled))]
+                fixed = self._model.clone()
+                fixed.reshape(list(shape))
+                self._compiled[shape] = self._core.compile_model(fixed, "CPU", self._options)
+            return self._compiled[shape]
 
 
 def _round_weights(model: Any, make_constant: Any) -> None:

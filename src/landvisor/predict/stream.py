@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,12 +18,12 @@ from landvisor.learn.local_prior import find_window_factors
 from landvisor.learn.model import Model
 from landvisor.parallel import work_ahead
 from landvisor.predict.blend import Strip
+from landvisor.predict.compute import count_windows, start_threads
 from landvisor.predict.views import find_views, predict_views
 from landvisor.recipe import PredictSpec
 
-_AHEAD = 1  # batches that wait between reading, computing and joining
+_AHEAD = 1  # batches that wait between reading and computing
 _GAP = 4  # as many times a batch's windows are held at most, where most are empty
-_COMPUTING = threading.Lock()  # torch's threads of two computations would wait for each other
 _ROWS = 32  # finished rows at a time: few enough to stay in a processor's cache
 
 
@@ -35,14 +34,16 @@ class Told:
     Attributes:
         window: Where it lies.
         valid: `[row, col]`.
-        data: `[band, row, col]`; dropped once the model has seen it.
-        probabilities: float32 `[class, row, col]`; None where nothing is valid.
+        data: `[band, row, col]`; dropped once the model has seen it, None where nothing is valid.
+        probabilities: float32 `[class, row, col]`.
+        factors: One per class, for those that the window favours.
     """
 
     window: Window
     valid: NDArray[np.bool_]
     data: NDArray[Any] | None = None
     probabilities: NDArray[np.float32] | None = None
+    factors: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def predict_rows(
 
     Windows are those of the whole scene, so a pixel's prediction does not depend on the area.
     Those without a valid pixel are skipped; invalid pixels become no data. A window is read once,
-    whatever the number of views and of models. One thread reads ahead, another computes.
+    whatever the number of views and of models. One thread reads ahead while others compute.
 
     Args:
         model: What to predict with.
@@ -110,21 +111,13 @@ def predict_rows(
     wanted = area or full_window(scene.shape)
     lines = cover_area(scene.shape, wanted, size=spec.window, overlap=spec.shared)
     windows = [window for line in lines for window in line]
-    seen = work_ahead(_read(scene, windows, spec.batch_size), most=_AHEAD)
-    told = work_ahead(_predict(model, seen, spec), most=_AHEAD)
-    ends = {line[-1]: top for line, top in zip(lines, _find_ends(lines, wanted), strict=True)}
     rows = lines[0][0].rows
     strip = Strip(len(model.card.legend.ids), wanted, rows=rows, overlap=spec.shared)
-    for part in told:
+    ends = {line[-1]: top for line, top in zip(lines, _find_ends(lines, wanted), strict=True)}
+    for part in _predict(model, scene, windows, spec):
         strip.mark(part.window, part.valid)
         if part.probabilities is not None:
-            factors = find_window_factors(
-                part.probabilities,
-                part.valid,
-                shares=model.card.shares,
-                strength=spec.local_prior,
-            )
-            strip.add(part.window, part.probabilities, factors=factors)
+            strip.add(part.window, part.probabilities, factors=part.factors)
         for first, shares, valid in strip.finish(ends.get(part.window, 0), most=_ROWS):
             yield MapRows(Window(first, wanted.col, len(valid), wanted.cols), shares, valid)
 
@@ -159,7 +152,34 @@ def _find_ends(lines: list[list[Window]], area: Window) -> list[int]:
     return [*(min(max(line[0].row, area.row), last) for line in lines[1:]), last]
 
 
-def _read(scene: Scene, windows: list[Window], batch_size: int) -> Iterator[list[Told]]:
+def _predict(
+    model: Model, scene: Scene, windows: list[Window], spec: PredictSpec
+) -> Generator[Told]:
+    """Yield windows as a model sees them, in their order, some of them computed ahead."""
+    views = find_views(spec)
+
+    def tell(batch: list[Told]) -> list[Told]:
+        known = [part for part in batch if part.data is not None]
+        if not known:
+            return batch
+        seen = [(part.data, part.valid) for part in known if part.data is not None]
+        data, valid = (np.stack(parts) for parts in zip(*seen, strict=True))
+        said = iter(predict_views(model.predict, data, valid, views=views))
+        return [part if part.data is None else _favour(part, next(said)) for part in batch]
+
+    def _favour(part: Told, shares: NDArray[np.float32]) -> Told:
+        factors = find_window_factors(
+            shares, part.valid, shares=model.card.shares, strength=spec.local_prior
+        )
+        return Told(part.window, part.valid, probabilities=shares, factors=factors)
+
+    batches = work_ahead(_read(scene, windows, count_windows(spec)), most=_AHEAD)
+    with start_threads() as threads, closing(threads.map(tell, batches)) as told:
+        for batch in told:
+            yield from batch
+
+
+def _read(scene: Scene, windows: list[Window], many: int) -> Iterator[list[Told]]:
     """Read windows; a batch is as many as hold data, with those without that lie between."""
     batch: list[Told] = []
     full = 0
@@ -168,23 +188,8 @@ def _read(scene: Scene, windows: list[Window], batch_size: int) -> Iterator[list
         known = bool(valid.any())
         batch.append(Told(window, valid, data if known else None))
         full += known
-        if full == batch_size or len(batch) == _GAP * batch_size:
+        if full == many or len(batch) == _GAP * many:
             yield batch
             batch, full = [], 0
     if batch:
         yield batch
-
-
-def _predict(model: Model, batches: Generator[list[Told]], spec: PredictSpec) -> Generator[Told]:
-    views = find_views(spec)
-    with closing(batches):
-        for batch in batches:
-            known = [(part.data, part.valid) for part in batch if part.data is not None]
-            said: Iterator[NDArray[np.float32]] = iter(())
-            if known:
-                data, valid = (np.stack(parts) for parts in zip(*known, strict=True))
-                with _COMPUTING:
-                    said = iter(predict_views(model.predict, data, valid, views=views))
-            for part in batch:
-                found = None if part.data is None else next(said)
-                yield Told(part.window, part.valid, probabilities=found)

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from landvisor.geo.scene import Pixels, Scene
 from landvisor.geo.tiling import Window, cover
 from landvisor.learn.model import Model
+from landvisor.predict.compute import count_windows, start_threads
 from landvisor.recipe import PredictSpec
 
 Batch = tuple[NDArray[Any], NDArray[np.bool_]]
@@ -92,7 +93,7 @@ def draw_batches(
     return [
         (np.stack([part.data for part in batch]), np.stack([part.valid for part in batch]))
         for _, group in groupby(found, key=_shape)
-        for batch in _cut(list(group), spec.batch_size)
+        for batch in _cut(list(group), count_windows(spec))
     ]
 
 
@@ -121,15 +122,19 @@ def _around(place: tuple[int, int], shape: tuple[int, int], side: int) -> Window
 
 
 def _predict(model: Model, batches: list[Batch]) -> tuple[list[NDArray[np.uint8]], float]:
-    """Return the classes, and megapixels a second by the median batch."""
-    model.predict(*batches[0])  # the first call of a shape compiles it
-    classes, rates = [], []
-    for data, valid in batches:
+    """Return the classes, and megapixels a second of all threads together."""
+    with start_threads() as threads:
+        # the first call of a shape compiles it, and in each thread makes room
+        list(threads.map(lambda batch: model.predict(*batch), batches[:1] * threads.count))
         start = time.perf_counter()
-        probabilities = model.predict(data, valid)
-        rates.append(valid.size / 1e6 / (time.perf_counter() - start))
-        classes.append(probabilities.argmax(axis=1).astype(np.uint8))
-    return classes, float(np.median(rates))
+        told = list(threads.map(lambda batch: _classify(model, batch), batches))
+        seconds = time.perf_counter() - start
+    return told, sum(valid.size for _, valid in batches) / 1e6 / seconds
+
+
+def _classify(model: Model, batch: Batch) -> NDArray[np.uint8]:
+    classes: NDArray[np.uint8] = model.predict(*batch).argmax(axis=1).astype(np.uint8)
+    return classes
 
 
 def _shape(pixels: Pixels) -> tuple[int, ...]:
