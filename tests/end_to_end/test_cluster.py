@@ -101,6 +101,20 @@ def test_workers_in_another_folder_find_the_imagery_or_say_where_it_is_missing(
             predict(tmp_path / "missing", **how)
 
 
+def test_losing_all_workers_is_one_line_and_keeps_what_is_finished(predict, tmp_path):
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=None, processes=False
+    ) as here:
+
+        def lose(done, total):
+            if done:
+                here.scale(0)
+
+        with pytest.raises(OutputError, match="all workers were lost"):
+            predict(tmp_path / "result", dask=here.scheduler_address, on_pixels=lose)
+    assert list(tmp_path.glob(".result.work/predict/blocks/map/*"))
+
+
 def test_no_scheduler_at_an_address_is_one_line(predict, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "_PATIENCE", 0.5)
     with pytest.raises(OutputError, match=r"no Dask scheduler answers at 'tcp://127.0.0.1:9'"):

@@ -202,10 +202,15 @@ def _take(future: Any) -> list[Packed]:
 
     try:
         blocks: list[Packed] = future.result()
-    except (KilledWorker, FutureCancelledError) as error:
+    except KilledWorker as error:
         raise OutputError(
-            f"several workers died at the same blocks ({type(error).__name__}), mostly for want of "
-            "memory; give them more or make predict.window smaller, then run the same command again"
+            "several workers died at the same blocks, mostly for want of memory; give them more or "
+            "make predict.window smaller, then run the same command again"
+        ) from error
+    except FutureCancelledError as error:
+        raise OutputError(
+            "all workers were lost, and the model with them; start others, then run the same "
+            "command again"
         ) from error
     return blocks
 
