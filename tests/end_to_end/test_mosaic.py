@@ -1,7 +1,11 @@
 """Overlapping tiles in two UTM zones, named by a STAC item collection, become one map."""
 
 import json
+import os
+import shutil
+import subprocess
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
@@ -134,3 +138,33 @@ def test_a_grid_that_nobody_can_mean_is_one_line(items, landvisor, bundle, tmp_p
     assert (found.code, found.err.count("\n")) == (1, 1)
     assert said in found.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mosaic_is_made_of_valid_cogs(items, predict):
+    cogeo = pytest.importorskip("rio_cogeo")
+    folder = predict(items[0] / "items.json", "made", "--mosaic", "feather")
+    for name in ("map.tif", "probabilities.tif", "uncertainty.tif"):
+        valid, errors, warnings = cogeo.cog_validate(folder / name)
+        assert (valid, errors, warnings) == (True, [], [])
+
+
+@pytest.mark.skipif(
+    not (shutil.which("gdalinfo") and shutil.which("gdal_polygonize.py")),
+    reason="GDAL's programs are not installed: gdal-bin and python3-gdal on Debian",
+)
+def test_the_programs_of_gdal_accept_a_mosaic(items, predict, tmp_path):
+    folder = predict(items[0] / "items.json", "made", "--mosaic", "feather")
+    for name in ("map.tif", "probabilities.tif", "uncertainty.tif"):
+        said = run("gdalinfo", "-json", folder / name)
+        assert json.loads(said)["metadata"]["IMAGE_STRUCTURE"]["LAYOUT"] == "COG"
+    run("gdal_polygonize.py", "-q", "-f", "GPKG", folder / "map.tif", tmp_path / "patches.gpkg")
+    classes = geopandas.read_file(tmp_path / "patches.gpkg")["DN"]
+    assert set(classes) == set(np.unique(read(folder / "map.tif"))) - {0}
+
+
+def run(*words):
+    # The programs have a GDAL of their own, which must not read another's data files.
+    others = {"GDAL_DATA", "PROJ_DATA", "PROJ_LIB", "PYTHONPATH"}
+    clean = {key: value for key, value in os.environ.items() if key not in others}
+    done = subprocess.run([*map(str, words)], capture_output=True, text=True, env=clean, check=True)
+    return done.stdout
