@@ -56,6 +56,10 @@ class Journal:
     def __len__(self) -> int:
         return len(self._known)
 
+    def count(self, folder: str) -> int:
+        """Count the finished files below a folder of the folder."""
+        return sum(name.startswith(f"{folder}/") for name in self._known)
+
     def write(self, name: str, content: bytes) -> None:
         """Write a file of the folder, and note that it is there."""
         path = self.folder / name

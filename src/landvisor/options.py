@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from landvisor.errors import RecipeError
 from landvisor.files import Kind, check_output
 from landvisor.geo.rasters import Reading
 from landvisor.ranks import Ranks, find_ranks
@@ -40,6 +41,9 @@ class Options:
         workers: Processes on this machine that predict side by side; None predicts in this one.
         dask: Address of a Dask scheduler whose workers predict, as in `tcp://10.0.0.1:8786`.
         on_pixels: Called with (pixels done, pixels in all) while predicting.
+
+    Raises:
+        RecipeError: If both `workers` and `dask` say who predicts.
     """
 
     reading: Reading = field(default_factory=Reading)
@@ -58,6 +62,13 @@ class Options:
     workers: int | None = None
     dask: str | None = None
     on_pixels: Progress | None = None
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.dask is not None:
+            raise RecipeError(
+                f"--workers {self.workers} starts processes here and --dask {self.dask!r} names "
+                "those of a cluster; leave one out"
+            )
 
     @property
     def ranks(self) -> Ranks:

@@ -49,6 +49,11 @@ def as_place(source: Path | str) -> Place:
     return str(source) if str(source).startswith("/vsi") else Path(source)
 
 
+def find_anywhere(path: str) -> str:
+    """Return a path by which processes that run in another folder find the same file."""
+    return str(Path(path).absolute()) if not is_remote(path) and Path(path).exists() else path
+
+
 def hide_query(path: Path | str) -> str:
     """Return an address without what follows the question mark, where signatures are."""
     address = restore_address(path)

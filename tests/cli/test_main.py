@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import click
 import pytest
 
 from landvisor import cli
+from landvisor.cli import options
 from landvisor.cli.main import VERBS, group, main
 from landvisor.cli.options import MODELS, make_recipe
 from landvisor.errors import SceneError
@@ -136,8 +138,33 @@ def test_an_interrupt_exits_with_130_and_says_what_is_left(capsys, monkeypatch, 
     fail_with(monkeypatch, KeyboardInterrupt(), verb=verb)
     code, _, err = run(capsys, verb)
     assert code == 130
-    assert err.strip().startswith("landvisor: stopped; nothing was written")
-    assert ("the same command goes on" in err) == (verb in {"fit", "map"})
+    assert err.strip().startswith("landvisor: stopped; no output was made")
+    assert ("network's last epoch" in err) == (verb in {"fit", "map"})
+    assert ("last finished block" in err) == (verb in {"predict", "map"})
+
+
+def test_a_message_covers_the_progress_line_and_other_packages_are_quiet(capsys, monkeypatch):
+    """What a terminal shows: a carriage return goes to the start and erases nothing."""
+    monkeypatch.setattr(logging.root, "handlers", [])
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    options.start_talking({"verbose": 0, "quiet": False})
+    show = options._show_pixels()
+    logging.getLogger("distributed").setLevel(logging.INFO)
+    for say in (
+        lambda: show(1, 4),
+        lambda: logging.getLogger("landvisor.x").info("short"),
+        lambda: logging.getLogger("distributed").info("a scheduler starts"),
+        lambda: logging.getLogger("distributed").warning("a worker died"),
+        lambda: show(4, 4),
+    ):
+        say()
+    shown = []
+    for line in capsys.readouterr().err.split("\n"):
+        cells = ""
+        for part in line.split("\r"):
+            cells = part + cells[len(part) :]
+        shown.append(cells.rstrip())
+    assert shown == ["short", "a worker died", "predicted 100%", ""]
 
 
 def test_the_models_on_offer_are_those_of_a_recipe():

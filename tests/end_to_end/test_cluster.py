@@ -1,6 +1,7 @@
 """Workers of a cluster make the same bytes as one process, whatever becomes of them."""
 
 import os
+import shutil
 import signal
 
 import pytest
@@ -80,6 +81,38 @@ def test_what_fails_on_a_worker_is_one_line(predict, demo, tmp_path):
     with pytest.raises(SceneError, match="damaged"):
         predict(tmp_path / "result", scene=damaged, workers=1)
     assert not (tmp_path / "result").exists()
+
+
+def test_workers_in_another_folder_find_the_imagery_or_say_where_it_is_missing(
+    predict, alone, demo, tmp_path, monkeypatch
+):
+    scene = tmp_path / "scene.tif"
+    shutil.copy2(demo.scene, scene)
+    monkeypatch.chdir(tmp_path)
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=None
+    ) as here:
+        with distributed.Client(here) as client:
+            client.run(os.chdir, "/")
+        how = {"scene": "scene.tif", "dask": here.scheduler_address}
+        assert predict(tmp_path / "found", **how) == alone
+        monkeypatch.setattr(cluster.Cluster, "_wait_for_workers", lambda _: scene.unlink())
+        with pytest.raises(SceneError, match=r"no such file.*\(on .+\)$"):
+            predict(tmp_path / "missing", **how)
+
+
+def test_losing_all_workers_is_one_line_and_keeps_what_is_finished(predict, tmp_path):
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=None, processes=False
+    ) as here:
+
+        def lose(done, total):
+            if done:
+                here.scale(0)
+
+        with pytest.raises(OutputError, match="all workers were lost"):
+            predict(tmp_path / "result", dask=here.scheduler_address, on_pixels=lose)
+    assert list(tmp_path.glob(".result.work/predict/blocks/map/*"))
 
 
 def test_no_scheduler_at_an_address_is_one_line(predict, tmp_path, monkeypatch):

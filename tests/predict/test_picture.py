@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from affine import Affine
 
-from landvisor.errors import CollectionError
+from landvisor.errors import CollectionError, RecipeError
 from landvisor.geo.collection import Collection, Item
 from landvisor.geo.scene import scene_from_array
 from landvisor.geo.tiling import Window, full_window
@@ -141,3 +141,9 @@ def test_scenes_of_two_zones_share_a_grid(make_model):
     assert picture.grid.affine.a == 20
     found, valid = see(make_model(), picture, spec)
     assert {*np.unique(found.argmax(axis=0)[valid]).tolist()} == {0, 2}
+
+
+@pytest.mark.parametrize("choice", [{"crs": "EPSG:3857"}, {"resolution": 20.0}])
+def test_the_grid_of_a_mosaic_is_refused_without_one(choice):
+    with pytest.raises(RecipeError, match="there is no mosaic"):
+        plan(make_scene("a"), **choice)

@@ -32,7 +32,10 @@ VERBS = {
     "areas": "Say how much of a map each class covers.",
     "export": "Write a model as a file that other programs run.",
 }
-_TRAINING = ("fit", "map")
+_GOES_ON = {
+    "a network's last epoch": ("fit", "map"),
+    "the last finished block of a map": ("predict", "map"),
+}
 _VERBOSE = re.compile(r"-v+|--verbose")
 
 
@@ -91,8 +94,9 @@ def _run(given: list[str]) -> int:
 def _say_left(given: list[str]) -> str:
     """Say what a stopped command leaves: outputs appear whole or not at all."""
     verb = next((word for word in given if word in VERBS), None)
-    more = "; the same command goes on from a network's last epoch" if verb in _TRAINING else ""
-    return f"nothing was written{more}"
+    points = [words for words, verbs in _GOES_ON.items() if verb in verbs]
+    more = f"; the same command goes on from {' or '.join(points)}" if points else ""
+    return f"no output was made{more}"
 
 
 def _explain(message: str, given: list[str]) -> None:

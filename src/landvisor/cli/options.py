@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 Values = dict[str, Any]
+_PROGRESS = 16  # characters that a progress line takes at most
 MODELS = ("auto", *NETWORKS, "instant", "bank", "forest")
 BACKENDS = (
     "auto", "torch", "torch-fp32", "torch-bf16",
@@ -173,10 +174,19 @@ def start_talking(values: Values) -> None:
     level = logging.INFO - 10 * min(values["verbose"], 1)
     if not find_ranks(values.get("devices"), values.get("nodes"), environ=os.environ).leads:
         level = logging.ERROR
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    # Padded, a message covers the progress line that it is written over.
+    form = f"%(message)-{_PROGRESS}s" if sys.stderr.isatty() else "%(message)s"
+    logging.basicConfig(format=form, level=logging.WARNING)
+    for handler in logging.root.handlers:
+        handler.addFilter(_concerns_user)
     logging.getLogger("landvisor").setLevel(
         max(level, logging.WARNING) if values["quiet"] else level
     )
+
+
+def _concerns_user(record: logging.LogRecord) -> bool:
+    """Leave out what other packages, such as Dask, say at length of their own affairs."""
+    return record.levelno >= logging.WARNING or record.name.startswith("landvisor")
 
 
 def make_recipe(
@@ -321,7 +331,8 @@ def _show_pixels() -> Callable[[int, int], None] | None:
         return None
 
     def show(done: int, total: int) -> None:
-        end = "\n" if done >= total else ""
-        click.echo(f"\rpredicted {done / total:4.0%}{end}", err=True, nl=False)
+        # The cursor goes back to the start, so that whatever is said next covers this.
+        end = "\n" if done >= total else "\r"
+        click.echo(f"predicted {done / total:4.0%}{end}", err=True, nl=False)
 
     return show

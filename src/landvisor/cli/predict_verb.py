@@ -2,87 +2,34 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from landvisor.cli import options as o
-
-_DIRECT = {
-    "tta": "predict.tta",
-    "match_histogram": "predict.match_histogram",
-    "backend": "predict.backend",
-    "mosaic": "predict.mosaic",
-    "to_crs": "predict.crs",
-    "resolution": "predict.resolution",
-    "on_error": "predict.on_error",
-}
+from landvisor.cli.predict_options import (
+    DIRECT,
+    ensemble_options,
+    find_weights,
+    mosaic_options,
+    seeing_options,
+)
 
 
 @click.command("predict")
 @click.argument("model")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @o.out_option("Folder to make for the maps.")
-@click.option(
-    "--with",
-    "others",
-    multiple=True,
-    metavar="MODEL",
-    help="A further model, of any kind; the map is of their mean probabilities.",
-)
-@click.option(
-    "--weights",
-    metavar="NUMBERS",
-    help="Weight of each model in that mean, as in 0.6,0.4; equal by default.",
-)
-@click.option(
-    "--weigh-on",
-    type=click.Path(path_type=Path),
-    metavar="POINTS",
-    help="Fit these weights to points that no model has learned from, on IMAGE or --val-split.",
-)
-@click.option("--val-split", help="Split whose scenes --weigh-on uses, as in val.")
-@click.option(
-    "--tta",
-    type=click.Choice(["none", "flips", "d4"]),
-    help="See each window from one, four or eight sides, and average.",
-)
-@click.option(
-    "--match-histogram/--no-match-histogram",
-    default=None,
-    help="Move the bands of all images to the distribution of the training imagery's values.",
-)
-@click.option(
-    "--mosaic",
-    type=click.Choice(["none", "feather", "first", "cloud", "date"]),
-    help="One map of all images; where they overlap all count, feathered at their borders, or the "
-    "first, least cloudy or latest one.",
-)
-@click.option("--to-crs", metavar="CRS", help="CRS of the mosaic; that of the first image.")
-@click.option(
-    "--resolution", type=float, help="Side of the mosaic's pixels; that of the finest image."
-)
-@click.option(
-    "--on-error",
-    type=click.Choice(["fail", "nodata"]),
-    help="Damaged blocks of an image end the run, or become no data and are reported.",
-)
-@o.options(
-    o.split_option,
-    o.source_options,
-    o.team_options,
-    o.reading_options,
-    o.recipe_options,
-    o.verbosity,
-)
+@o.options(ensemble_options, seeing_options, mosaic_options)
+@o.options(o.split_option, o.source_options, o.team_options, o.reading_options)
+@o.options(o.recipe_options, o.verbosity)
 def command(model: str, images: tuple[str, ...], **values: Any) -> None:
     """Predict IMAGE with the file MODEL that `fit` or `map` wrote.
 
     What no option says is as the model's own recipe has it; with --recipe, as that file has it.
     """
     o.start_talking(values)
-    weights = _find_weights(values)
+    weights = find_weights(values)
     from landvisor import workflow  # imports torch
     from landvisor.card import read_card
 
@@ -90,21 +37,9 @@ def command(model: str, images: tuple[str, ...], **values: Any) -> None:
         [model, *values["others"]],
         o.find_collection(images, stack=values["stack"], assets=values["assets"]),
         out=values["out"],
-        recipe=o.make_recipe(values, _DIRECT, base=read_card(model).recipe),
+        recipe=o.make_recipe(values, DIRECT, base=read_card(model).recipe),
         weights=weights,
         weigh_on=values["weigh_on"],
         options=o.make_options(values),
     )
     click.echo(values["out"])
-
-
-def _find_weights(values: dict[str, Any]) -> list[float] | None:
-    text, fitted = values["weights"], values["weigh_on"]
-    if values["val_split"] and not fitted:
-        raise click.UsageError("--val-split says where --weigh-on looks; name its points")
-    if text and fitted:
-        raise click.UsageError("--weigh-on fits weights and --weights gives them; leave one out")
-    try:
-        return [float(part) for part in text.split(",")] if text else None
-    except ValueError as error:
-        raise click.UsageError(f"--weights {text!r}: write numbers, as in 0.6,0.4") from error

@@ -371,7 +371,10 @@ def _make(items: list[Item], path: Path | None) -> Collection:
     names = [item.name for item in items]
     twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
     if twice is not None:
-        raise CollectionError(f"two scenes are named {twice!r}; names must be unique")
+        raise CollectionError(
+            f"two scenes are named {twice!r}; names must be unique: rename a file, or list them "
+            "in a .txt, where the folder's name goes before"
+        )
     if path is None:
         return Collection(tuple(items))
     legend = (path if path.is_dir() else path.parent) / "legend.toml"

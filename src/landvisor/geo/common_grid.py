@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
+from odc.geo import CRS
 from odc.geo.geobox import GeoBox
+from pyproj.exceptions import CRSError
 
 from landvisor.errors import SceneError
 from landvisor.geo.regrid import Regrid
@@ -19,6 +21,7 @@ Bounds = tuple[float, float, float, float]
 
 _POINTS_PER_EDGE = 64  # straight edges are curves in another CRS
 _NEARLY = 0.9  # 10 m pixels of a neighbouring UTM zone are 9.9 m in this one
+_MOST_TIMES = 1000  # as wide or narrow as scenes' pixels: more is a mistake in units
 _ROUNDING = 1e-6  # of a pixel
 _LITTLE = 1e-3  # units of a CRS that tell how long they are where a scene lies
 _NOWHERE = "reaches where the CRS of the mosaic has no places; choose another CRS"
@@ -46,12 +49,14 @@ def mosaic_grid(
             to whole pixels.
 
     Raises:
-        SceneError: If a scene has no CRS, none of the CRS's places, or another number of bands, or
-            the resolution or bounds are empty.
+        SceneError: If a scene has no CRS, none of the CRS's places, or another number of bands, the
+            CRS is not known, the resolution is far from that of the scenes, or bounds are empty.
     """
     _check(scenes, resolution, bounds)
     first = scenes[0].grid
-    there = GeoBox((1, 1), Affine.scale(_LITTLE), crs or first.crs)
+    there = GeoBox((1, 1), Affine.scale(_LITTLE), first.crs if crs is None else _read_crs(crs))
+    if resolution is not None:
+        _check_size(resolution, _finest(scenes, there))
     if there.crs != first.crs:
         lattice = _square(there, resolution or _finest(scenes, there))
     else:
@@ -89,6 +94,24 @@ def _check(scenes: Sequence[Scene], resolution: float | None, bounds: Bounds | N
         raise SceneError(f"resolution {resolution!r} was given for a mosaic; need more than 0")
     if bounds is not None and not (bounds[0] < bounds[2] and bounds[1] < bounds[3]):
         raise SceneError(f"bounds {bounds!r} are empty; need left, bottom, right, top")
+
+
+def _read_crs(text: str) -> CRS:
+    try:
+        return CRS(text)
+    except CRSError as error:
+        raise SceneError(
+            f"CRS {text!r} was given for a mosaic and is not known; need one as in EPSG:32633"
+        ) from error
+
+
+def _check_size(resolution: float, finest: float) -> None:
+    """Refuse what was meant in degrees and is metres, or the other way round."""
+    if not 1 / _MOST_TIMES < resolution / finest < _MOST_TIMES:
+        raise SceneError(
+            f"resolution {resolution:g} was given for a mosaic of scenes with pixels {finest:.3g} "
+            "wide in its CRS; need a size like theirs, in units of the CRS (degrees or metres)"
+        )
 
 
 def _finest(scenes: Sequence[Scene], grid: GeoBox) -> float:

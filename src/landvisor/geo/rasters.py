@@ -20,7 +20,7 @@ from landvisor.geo.handles import Handles, open_raster
 from landvisor.geo.scene import Pixels, Scene, find_valid
 from landvisor.geo.tiling import Shape, Window, blocks_under
 from landvisor.geo.validity import AreaMask, find_collar, read_area
-from landvisor.remote import find_stem, hide_query, is_remote
+from landvisor.remote import find_anywhere, find_stem, hide_query, is_remote
 
 PICTURES = {"PNG", "JPEG", "WEBP", "GIF", "BMP"}
 _ALPHA_SHARE = 0.95
@@ -140,6 +140,9 @@ class RasterSource:
     dtype: np.dtype[Any]
     handles: Handles = field(default_factory=Handles, compare=False, repr=False)
 
+    def __reduce__(self) -> tuple[type[RasterSource], tuple[Any, ...]]:
+        return RasterSource, (find_anywhere(self.path), self.layout, self.dtype)
+
     def read(self, window: Window) -> Pixels:
         """Read a window.
 
@@ -201,6 +204,10 @@ class BandFilesSource:
     dtype: np.dtype[Any]
     nodata: float | None
     handles: Handles = field(default_factory=Handles, compare=False, repr=False)
+
+    def __reduce__(self) -> tuple[type[BandFilesSource], tuple[Any, ...]]:
+        paths = tuple(find_anywhere(path) for path in self.paths)
+        return BandFilesSource, (paths, self.grid, self.dtype, self.nodata)
 
     def read(self, window: Window) -> Pixels:
         """Read a window of every file; no data in one band is no data."""

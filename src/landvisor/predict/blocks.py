@@ -18,6 +18,9 @@ from landvisor.predict.stream import MapRows
 Coded = tuple[Window, NDArray[np.uint8]]
 """A block and its planes `[plane, row, col]`, as `landvisor.geo.coding.encode_map` makes them."""
 
+BLOCKS = "blocks"
+"""Folder of the journal's that holds them."""
+
 _LENGTH = np.dtype("<u8")
 
 
@@ -110,6 +113,11 @@ class BlockStore:
         self._legend = legend
 
     @property
+    def count(self) -> int:
+        """How many blocks the map is made of."""
+        return len(self._blocks)
+
+    @property
     def pixels(self) -> int:
         """How many pixels the map has."""
         return sum(block.size for block in self._blocks)
@@ -139,7 +147,7 @@ class BlockStore:
             yield block, unpack(content, block.shape, self._legend, planes=planes)
 
     def _name(self, block: Window) -> str:
-        return f"blocks/{self.stem}/{block.row}-{block.col}"
+        return f"{BLOCKS}/{self.stem}/{block.row}-{block.col}"
 
 
 def pack(planes: NDArray[np.uint8]) -> bytes:

@@ -9,6 +9,7 @@ ends first counts.
 from __future__ import annotations
 
 import atexit
+import platform
 import shutil
 import statistics
 import tempfile
@@ -20,12 +21,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from landvisor.errors import OutputError
+from landvisor.errors import LandvisorError, OutputError
 from landvisor.learn.ensemble import identify_model
 from landvisor.learn.model import Model
 from landvisor.learn.model_file import load_model, save_model
 from landvisor.options import Options
 from landvisor.predict.backends import Backend
+from landvisor.predict.cache import bound_cache_for_good
 from landvisor.predict.team import Alone, Computed, Packed, Task, Team, predict_task
 from landvisor.recipe import PredictSpec
 
@@ -87,7 +89,7 @@ def connect(address: str | None, *, workers: int | None) -> Iterator[Any]:
     except (OSError, TimeoutError, ValueError) as error:
         raise OutputError(
             f"no Dask scheduler answers at {address!r} within {_PATIENCE} s; check the address, "
-            "or start one with dask-scheduler"
+            "or start one with `dask scheduler`"
         ) from error
     with client:
         yield client
@@ -200,10 +202,15 @@ def _take(future: Any) -> list[Packed]:
 
     try:
         blocks: list[Packed] = future.result()
-    except (KilledWorker, FutureCancelledError) as error:
+    except KilledWorker as error:
         raise OutputError(
-            f"several workers died at the same blocks ({type(error).__name__}), mostly for want of "
-            "memory; give them more or make predict.window smaller, then run the same command again"
+            "several workers died at the same blocks, mostly for want of memory; give them more or "
+            "make predict.window smaller, then run the same command again"
+        ) from error
+    except FutureCancelledError as error:
+        raise OutputError(
+            "all workers were lost, and the model with them; start others, then run the same "
+            "command again"
         ) from error
     return blocks
 
@@ -229,7 +236,12 @@ def _make_parcel(computed: Computed) -> Parcel:
 
 def _work(parcel: Parcel, spec: PredictSpec, task: Task) -> list[Packed]:
     """Predict a task on a worker."""
-    return list(predict_task(_load(parcel), spec, task))
+    bound_cache_for_good()
+    try:
+        return list(predict_task(_load(parcel), spec, task))
+    except LandvisorError as error:
+        said = type(error)(f"{error} (on {platform.node()})")
+    raise said  # outside: what GDAL said before it cannot be sent, and would hide this
 
 
 def _load(parcel: Parcel) -> Model:

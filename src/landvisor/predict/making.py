@@ -6,12 +6,14 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from odc.geo.geobox import GeoBox
 
+from landvisor.errors import DamageError
 from landvisor.files import writing
 from landvisor.geo.bundle import MapFiles, list_rasters, map_files, write_map
 from landvisor.geo.collection import Collection
@@ -26,8 +28,10 @@ from landvisor.learn.model import Model
 from landvisor.options import Options, Progress
 from landvisor.predict.adapt import adapt_scenes
 from landvisor.predict.backends import Backend, prepare_backend
-from landvisor.predict.blocks import BlockStore, plan_runs
+from landvisor.predict.blocks import BLOCKS, BlockStore, plan_runs
+from landvisor.predict.cache import bound_cache
 from landvisor.predict.cluster import gather_team
+from landvisor.predict.disk import most_bytes, tell_room
 from landvisor.predict.picture import Picture, plan_pictures
 from landvisor.predict.stream import check_fit
 from landvisor.predict.team import Computed, Task, Team
@@ -75,36 +79,52 @@ def make_maps(
         A map of each scene, or of all of them where `spec.mosaic` says so.
 
     Raises:
+        DamageError: If part of a file does not read.
         ModelError: If a scene does not fit.
         OutputError: If writing fails.
     """
     scenes = collection.open_scenes(options.reading)
     for scene in scenes:
         check_fit(model, scene)
-    journal = Journal(
-        work / "predict",
-        {
+    with bound_cache(), _saying_way_out():
+        read = tuple(tolerate(s)[0] for s in scenes) if spec.on_error == "nodata" else scenes
+        seen = adapt_scenes(model, read, spec)
+        # Before the journal, which a changed option empties: a wrong one shall not cost the blocks.
+        pictures = plan_pictures(collection, seen, spec)
+        circumstances = {
             "the model": identify_model(model),
             "the imagery": identify_imagery(collection, scenes, options.reading),
             "the options": spec.model_dump(mode="json"),
             "the software": find_versions(),
-        },
-    )
-    if len(journal):
-        log.info("going on from the %d files that an earlier attempt finished", len(journal))
+        }
+        with _keeping(Journal(work / "predict", circumstances)) as journal:
+            computed = _choose_backend(model, seen, journal, spec=spec)
+            with gather_team(options) as team:
+                return _make(
+                    computed, pictures, journal, spec=spec, team=team, tell=options.on_pixels
+                )
+
+
+@contextmanager
+def _keeping(journal: Journal) -> Iterator[Journal]:
+    """Say that finished blocks are kept where a run ends early; a journal of none is dropped."""
     try:
-        if spec.on_error == "nodata":
-            scenes = tuple(tolerate(scene)[0] for scene in scenes)
-        seen = adapt_scenes(model, scenes, spec)
-        pictures = plan_pictures(collection, seen, spec)
-        computed = _choose_backend(model, seen, journal, spec=spec)
-        with gather_team(options) as team:
-            return _make(computed, pictures, journal, spec=spec, team=team, tell=options.on_pixels)
+        yield journal
     except BaseException:
         journal.drop_if_empty()
-        if len(journal):
+        if journal.count(BLOCKS):
             log.warning("what was finished is kept: the same command goes on from there")
         raise
+
+
+@contextmanager
+def _saying_way_out() -> Iterator[None]:
+    """Add to what is said of a damaged file that the rest of it can be predicted."""
+    try:
+        yield
+    except DamageError as error:
+        said = f"{error}, or set predict.on_error=nodata to predict the rest"
+        raise DamageError(said) from error
 
 
 def _choose_backend(
@@ -143,11 +163,14 @@ def _make(
     ]
     damage = _DamageReport(journal)
     missing = [set(store.find_missing()) for store in stores]
-    counter.add(sum(store.pixels for store in stores) - sum(b.size for m in missing for b in m))
+    pixels, left = [store.pixels for store in stores], sum(b.size for m in missing for b in m)
+    _tell_finished(sum(store.count for store in stores), sum(map(len, missing)))
+    tell_room(journal.folder, most_bytes(pixels, missing=left, classes=len(legend.ids)))
+    counter.add(sum(pixels) - left)
     tasks = _plan_tasks(pictures, missing, spec, most=team.longest_run(sum(map(len, missing))))
     for packed in team.predict(computed, spec, tasks):
+        damage.add(packed.damaged)  # first: a kill in between would leave it unreported
         stores[packed.position].write(packed.block, packed.content)
-        damage.add(packed.damaged)
         counter.add(packed.block.size)
         missing[packed.position].discard(packed.block)
         if not missing[packed.position]:
@@ -156,6 +179,12 @@ def _make(
         MadeMap(picture.grid, _assemble(store, picture.grid, journal, legend))
         for picture, store in zip(pictures, stores, strict=True)
     ]
+
+
+def _tell_finished(blocks: int, missing: int) -> None:
+    if missing < blocks:
+        finished = blocks - missing
+        log.info("going on: an earlier attempt finished %d of %d blocks", finished, blocks)
 
 
 def _plan_tasks(
@@ -176,6 +205,8 @@ def _assemble(store: BlockStore, grid: GeoBox, journal: Journal, legend: Legend)
     """Make the files of a map from its blocks, but for those that are finished."""
     files = map_files(journal.folder / "maps", store.stem)
     done = [part.path for part in list_rasters(files, legend) if journal.holds(part.path)]
+    if len(done) < len(list_rasters(files, legend)):
+        log.info("writing the map %s", files.classes.name)
     with writing(files.classes):
         files.classes.parent.mkdir(exist_ok=True)
     for path in write_map(files, grid, legend=legend, read_blocks=store.read, done=done):

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from odc.geo.geobox import GeoBox
 
+from landvisor.errors import RecipeError
 from landvisor.geo.collection import Collection
 from landvisor.geo.common_grid import find_footprint, mosaic_grid
 from landvisor.geo.damage import DamagedBlock, find_damage
@@ -146,9 +147,11 @@ def plan_pictures(
 
     Raises:
         CollectionError: If scenes lack what their order needs.
+        RecipeError: If the grid of a mosaic is chosen without one.
         SceneError: If they cannot share a grid.
     """
     if spec.mosaic == "none":
+        _refuse_grid(spec)
         return [ScenePicture(scene) for scene in scenes]
     by = "first" if spec.mosaic == "feather" else spec.mosaic
     ordered = tuple(scenes[position] for position in order_scenes(collection.items, by=by))
@@ -156,6 +159,16 @@ def plan_pictures(
     footprints = tuple(find_footprint(scene, grid) for scene in ordered)
     feather = spec.feather if spec.mosaic == "feather" else 0.0
     return [Mosaic(ordered, grid, footprints, feather)]
+
+
+def _refuse_grid(spec: PredictSpec) -> None:
+    chosen = {"predict.crs": spec.crs, "predict.resolution": spec.resolution}
+    for path, value in chosen.items():
+        if value is not None:
+            raise RecipeError(
+                f"{path} is {value!r} and there is no mosaic: each map lies on its scene's grid; "
+                "choose a mosaic, as in --mosaic feather, or leave it out"
+            )
 
 
 def _tell_nothing(classes: int, area: Window) -> Iterator[MapRows]:
