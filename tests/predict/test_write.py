@@ -119,6 +119,19 @@ def test_a_damaged_block_is_made_anew_and_a_torn_line_does_no_harm(make_model, t
     assert contents(make(model, scene, work=tmp_path / "cut")) == contents(whole)
 
 
+def test_finished_maps_need_their_blocks_no_more(make_model, tmp_path):
+    scenes = [make_scene("a"), make_scene("bb", shape=(60, 70))]
+    whole = make(make_model(), *scenes, work=tmp_path / "whole")
+    with pytest.raises(KillError):
+        make(make_model(), *scenes, work=tmp_path / "cut", on_pixels=stop_after(3500))
+    blocks = tmp_path / "cut" / "predict" / "blocks"
+    assert [path.name for path in blocks.iterdir()] == ["bb"]
+    model = make_model()
+    assert contents(make(model, *scenes, work=tmp_path / "cut")) == contents(whole)
+    assert 0 < sum(model.predictor.batches) < 16  # windows of the second scene alone
+    assert list(blocks.iterdir()) == []
+
+
 def test_another_model_option_or_image_starts_anew_and_says_why(make_model, tmp_path, caplog):
     scene = make_scene("s")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -145,6 +146,10 @@ class BlockStore:
                 )
             content = (self._journal.folder / name).read_bytes()
             yield block, unpack(content, block.shape, self._legend, planes=planes)
+
+    def drop(self) -> None:
+        """Remove the blocks: the map has been made of them."""
+        shutil.rmtree(self._journal.folder / BLOCKS / self.stem, ignore_errors=True)
 
     def _name(self, block: Window) -> str:
         return f"{BLOCKS}/{self.stem}/{block.row}-{block.col}"

@@ -162,7 +162,10 @@ def _make(
         for position, picture in enumerate(pictures)
     ]
     damage = _DamageReport(journal)
-    missing = [set(store.find_missing()) for store in stores]
+    missing = [
+        set() if _is_finished(store, journal, legend) else set(store.find_missing())
+        for store in stores
+    ]
     pixels, left = [store.pixels for store in stores], sum(b.size for m in missing for b in m)
     _tell_finished(sum(store.count for store in stores), sum(map(len, missing)))
     tell_room(journal.folder, most_bytes(pixels, missing=left, classes=len(legend.ids)))
@@ -201,8 +204,14 @@ def _plan_tasks(
             yield Task(position, picture, tuple(run))
 
 
+def _is_finished(store: BlockStore, journal: Journal, legend: Legend) -> bool:
+    """Tell whether all rasters of a map are there, so that its blocks are needed no more."""
+    files = map_files(journal.folder / "maps", store.stem)
+    return all(journal.holds(part.path) for part in list_rasters(files, legend))
+
+
 def _assemble(store: BlockStore, grid: GeoBox, journal: Journal, legend: Legend) -> MapFiles:
-    """Make the files of a map from its blocks, but for those that are finished."""
+    """Make the files of a map from its blocks, but for those that are finished; then drop them."""
     files = map_files(journal.folder / "maps", store.stem)
     done = [part.path for part in list_rasters(files, legend) if journal.holds(part.path)]
     if len(done) < len(list_rasters(files, legend)):
@@ -211,6 +220,7 @@ def _assemble(store: BlockStore, grid: GeoBox, journal: Journal, legend: Legend)
         files.classes.parent.mkdir(exist_ok=True)
     for path in write_map(files, grid, legend=legend, read_blocks=store.read, done=done):
         journal.note(path)
+    store.drop()
     return files
 
 
