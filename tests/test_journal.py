@@ -1,6 +1,7 @@
 """A journal names what is finished, whatever happened while it was written."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +67,17 @@ def test_a_file_made_by_others_is_noted(tmp_path):
     (tmp_path / "map.tif").write_bytes(b"tiff")
     journal.note(tmp_path / "map.tif")
     assert Journal(tmp_path, HERE).holds("map.tif")
+
+
+def test_a_relative_folder_will_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    journal = Journal(Path("j"), HERE)
+    file = journal.folder / "maps" / "map.tif"
+    file.parent.mkdir()
+    file.write_bytes(b"tiff")
+    journal.note(file)
+    assert journal.holds(file)
+    assert journal.holds("maps/map.tif")
 
 
 def test_what_it_says_is_plain_json(tmp_path):

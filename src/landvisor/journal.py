@@ -35,7 +35,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path, circumstances: Mapping[str, Any]) -> None:
-        self.folder = folder
+        self.folder = folder.resolve()
         self._path = folder / _NAME
         self._known: dict[str, dict[str, Any]] = {}
         lines = _read_lines(self._path)

@@ -36,9 +36,9 @@ _MISSING = (
     "pip install 'landvisor[cluster]'"
 )
 _PATIENCE = 30  # seconds for a scheduler to answer
-_SHARES = 4  # runs for each worker: few enough to share windows, enough to keep all busy
+_SHARES = 2  # runs for each worker: long ones share windows, several keep all busy to the end
 _QUEUED = 2  # tasks for each worker, so that none waits for the next
-_MOST = 8  # blocks of a run: what a lost worker costs
+_MOST = 16  # blocks of a run: what a lost worker costs
 _LATE = 2.0  # times the usual duration after which a task is begun elsewhere as well
 _RETRIES = 3
 _LOOK = 0.02  # seconds between looks at what is finished and what is late
