@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 import rasterio
+import rasterio.enums
 import rasterio.shutil
 import rasterio.windows
 from numpy.typing import NDArray
@@ -122,6 +123,7 @@ class CheckedRaster:
                 f"{len(self._written)} windows do not cover each of the {rows} x {cols} pixels of "
                 f"{str(self._path)!r} exactly once, so it was not made; run the prediction again"
             )
+        self._add_overviews()
         rasterio.shutil.copy(
             self._temporary,
             self._path,
@@ -129,11 +131,22 @@ class CheckedRaster:
             COMPRESS="DEFLATE",
             BLOCKSIZE=BLOCK,
             BIGTIFF="IF_SAFER",
-            OVERVIEW_RESAMPLING=self._layout.overviews,
             NUM_THREADS="ALL_CPUS",
             **(_SMOOTH if self._layout.smooth else {}),
         )
         self._verify()
+
+    def _add_overviews(self) -> None:
+        """Halve the raster until it is a block, band by band.
+
+        The COG driver would hold all bands of some rows over the raster's whole width at a time.
+        """
+        levels = range(1, max(0, (max(self._grid.shape) - 1) // BLOCK).bit_length() + 1)
+        if not levels:
+            return
+        with pixel_space_allowed(), rasterio.open(self._temporary, "r+") as raster:
+            how = rasterio.enums.Resampling[self._layout.overviews.lower()]
+            raster.build_overviews([2**level for level in levels], how)
 
     def _verify(self) -> None:
         with pixel_space_allowed(), rasterio.open(self._path) as raster:
@@ -195,6 +208,7 @@ def _profile(grid: GeoBox, layout: Layout) -> dict[str, Any]:
         "crs": None if grid.crs is None else grid.crs.to_wkt(),
         "transform": grid.affine,
         "tiled": True,
+        "interleave": "band",  # overviews are then made of one band at a time
         "blockxsize": BLOCK,
         "blockysize": BLOCK,
         "BIGTIFF": "IF_SAFER",
