@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from landvisor.files import hash_file
+from landvisor.files import RECORD, hash_file, write_json
 
 _PACKAGES = (
     "landvisor",
@@ -73,6 +73,29 @@ def _describe(path: Path | str) -> dict[str, Any]:
 def _hash_files(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): hash_file(path) for path in files}
+
+
+def write_record(
+    folder: Path,
+    *,
+    seed: int,
+    recipe: Mapping[str, Any],
+    inputs: Mapping[str, Path | str],
+    started: datetime,
+) -> None:
+    """Write `run.json`, the commit record of a filled folder: this command, and what it made.
+
+    Args:
+        folder: Its files are hashed.
+        seed: See `run_record`, as for the rest.
+        recipe: All choices.
+        inputs: What was read, by its role.
+        started: When the run began.
+    """
+    record = run_record(
+        command_line(), seed=seed, recipe=recipe, inputs=inputs, started=started, outputs=folder
+    )
+    write_json(folder / RECORD, record)
 
 
 def find_versions() -> dict[str, str | None]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from landvisor.errors import CollectionError
-from landvisor.files import RECORD, check_output, publish_directory, write_json
+from landvisor.files import check_output, publish_directory
 from landvisor.geo.collection import Collection, Item, write_collection
 from landvisor.geo.legend import write_legend
 from landvisor.geo.mask_values import LEGEND
@@ -20,7 +20,7 @@ from landvisor.geo.rasters import Reading
 from landvisor.labels.detectors import DETECTORS, Detector, Verdict
 from landvisor.labels.looks import Look, read_looks
 from landvisor.phrases import say_count
-from landvisor.record import command_line, run_record
+from landvisor.record import write_record
 
 DEFAULT = ("identical_masks",)
 UNREADABLE = "unreadable"
@@ -148,11 +148,8 @@ def write_cleaned(cleaned: Cleaned, out: Path | str, *, overwrite: bool = False)
             table.writerow(_COLUMNS)
             table.writerows(_row(entry) for entry in cleaned.removed)
         source = {"collection": cleaned.kept.path} if cleaned.kept.path else {}
-        record = run_record(
-            command_line(), seed=0, recipe={"detectors": list(cleaned.detectors)}, inputs=source,
-            started=started, outputs=folder,
-        )  # fmt: skip
-        write_json(folder / RECORD, record)
+        recipe = {"detectors": list(cleaned.detectors)}
+        write_record(folder, seed=0, recipe=recipe, inputs=source, started=started)
 
 
 def _find_detector(detector: str | Detector) -> tuple[str, Detector]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from landvisor.errors import OutputError, RecipeError
-from landvisor.files import RECORD, publish_directory, publish_file, write_json
+from landvisor.files import publish_directory, publish_file, write_json
 from landvisor.geo.collection import RASTERS, Collection, CollectionSource, as_collection
 from landvisor.geo.mask_values import describe_unknown
 from landvisor.geo.points import Points
@@ -30,7 +30,7 @@ from landvisor.labels.pixels import LabelledPixels
 from landvisor.labels.purity import Purity
 from landvisor.options import Options
 from landvisor.recipe import GrowSpec, LinkSpec
-from landvisor.record import command_line, run_record
+from landvisor.record import write_record
 
 FACTS = "labels.json"
 _TIFF = (".tif", ".tiff")
@@ -150,11 +150,10 @@ def make_labels(
     with publish_directory(target, overwrite=how.overwrite) as folder:
         made = _write(ground, making, lambda position: folder / _file_name(ground, position))
         write_json(folder / FACTS, made.facts)
-        record = run_record(
-            command_line(), seed=making.seed, recipe=describe_choices(making), started=started,
-            inputs=_name_inputs(collection, points), outputs=folder,
+        write_record(
+            folder, seed=making.seed, recipe=describe_choices(making), started=started,
+            inputs=_name_inputs(collection, points),
         )  # fmt: skip
-        write_json(folder / RECORD, record)
     names = [_file_name(ground, position) for position in range(len(ground.scenes))]
     return replace(made, files=tuple(target / name for name in names))
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from landvisor.errors import ModelError
-from landvisor.files import RECORD, check_output, write_json
+from landvisor.files import check_output
 from landvisor.geo.scene import Scene
 from landvisor.learn.engine_parts import change_engines
 from landvisor.learn.engines import Engine, TorchEngine
@@ -30,7 +30,7 @@ from landvisor.predict.export_graph import MeanGraph, find_networks
 from landvisor.predict.stream import check_fit
 from landvisor.predict.trials import draw_batches
 from landvisor.recipe import PredictSpec
-from landvisor.record import command_line, run_record
+from landvisor.record import write_record
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,9 @@ def export_model(
         how.write(graph, example, _describe(model, spec, scenes), aside)
         _compare(how, how.run(aside), networks, _list_images(model, spec, scenes))
         if aside.is_dir():
-            _write_record(aside, model, started)
+            recipe = model.card.recipe
+            choices = recipe.model_dump(mode="json")
+            write_record(aside, seed=recipe.seed, recipe=choices, inputs={}, started=started)
 
 
 def _check_scene(model: Model, scene: Scene, side: int) -> None:
@@ -156,15 +158,3 @@ def _compare(
             f"{TOLERANCE:g} is the most; nothing was written, please report it"
         )
     log.info("probabilities differ from torch by %.1g at most, at %d pixels", worst, pixels)
-
-
-def _write_record(folder: Path, model: Model, started: datetime) -> None:
-    record = run_record(
-        command_line(),
-        seed=model.card.recipe.seed,
-        recipe=model.card.recipe.model_dump(mode="json"),
-        inputs={},
-        started=started,
-        outputs=folder,
-    )
-    write_json(folder / RECORD, record)

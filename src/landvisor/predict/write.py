@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 
-from landvisor.files import RECORD, write_json, writing
+from landvisor.files import writing
 from landvisor.geo.bundle import MapFiles
 from landvisor.geo.collection import Collection
 from landvisor.geo.points import Points
@@ -17,7 +17,7 @@ from landvisor.learn.model import Model
 from landvisor.learn.model_file import save_model
 from landvisor.predict.making import DAMAGED, MadeMap
 from landvisor.recipe import Recipe
-from landvisor.record import command_line, run_record
+from landvisor.record import write_record
 
 
 def write_bundle(model: Model, folder: Path, *, made: Sequence[MadeMap]) -> list[MapFiles]:
@@ -74,12 +74,5 @@ def write_run(
     inputs = scenes.files()
     if isinstance(labels, Path | str):
         inputs["points"] = labels
-    record = run_record(
-        command_line(),
-        seed=recipe.seed,
-        recipe=recipe.model_dump(mode="json"),
-        inputs=inputs,
-        started=started,
-        outputs=folder,
-    )
-    write_json(folder / RECORD, record)
+    choices = recipe.model_dump(mode="json")
+    write_record(folder, seed=recipe.seed, recipe=choices, inputs=inputs, started=started)
