@@ -10,14 +10,14 @@ from landvisor.geo.patches_sweep import (
     DONE,
     FINISHED,
     FIRST,
-    FREE_NODE,
-    FREE_NODES,
     NEXT,
+    NODES,
     PARTNER,
     RING,
     ROW,
     TWIN,
     free_patch,
+    give_row_back,
 )
 
 
@@ -131,8 +131,6 @@ def _free_nodes(sweep, head):  # type: ignore[no-untyped-def]  # numba's types
         following, node, begun = nodes[head, PARTNER], head, False
         while not begun or node != head:
             begun, after = True, nodes[node, NEXT]
-            nodes[node, NEXT] = counts[FREE_NODE]
-            counts[FREE_NODE] = node
-            counts[FREE_NODES] += 1
+            give_row_back(nodes, NEXT, counts, NODES, node)
             node = after
         head = following

@@ -115,13 +115,7 @@ def _label_row(sweep, codes, areas):  # type: ignore[no-untyped-def]  # numba's 
 @numba.njit(nogil=True, cache=True)
 def _begin_patch(sweep, code):  # type: ignore[no-untyped-def]  # numba's types
     counts, patches = sweep.counts, sweep.patches
-    if counts[FREE_PATCHES] > 0:
-        label = counts[FREE_PATCH]
-        counts[FREE_PATCH] = patches[label, PARENT]
-        counts[FREE_PATCHES] -= 1
-    else:
-        label = counts[PATCHES]
-        counts[PATCHES] += 1
+    label = _take_row(patches, PARENT, counts, PATCHES)
     patches[label, :ALIVE] = -1
     patches[label, PARENT], patches[label, CODE], patches[label, PIXELS] = label, code, 0
     sweep.areas[label] = 0
@@ -237,13 +231,7 @@ def _turn(sweep, col, label, source, target):  # type: ignore[no-untyped-def]  #
 @numba.njit(nogil=True, cache=True)
 def _add_node(sweep, col):  # type: ignore[no-untyped-def]  # numba's types
     counts, nodes = sweep.counts, sweep.nodes
-    if counts[FREE_NODES] > 0:
-        node = counts[FREE_NODE]
-        counts[FREE_NODE] = nodes[node, NEXT]
-        counts[FREE_NODES] -= 1
-    else:
-        node = counts[NODES]
-        counts[NODES] += 1
+    node = _take_row(nodes, NEXT, counts, NODES)
     nodes[node, ROW], nodes[node, COL] = counts[AT], col
     nodes[node, NEXT], nodes[node, PARTNER] = -1, node
     nodes[node, TWIN], nodes[node, RING] = -1, -1
@@ -281,8 +269,35 @@ def _retire(sweep):  # type: ignore[no-untyped-def]  # numba's types
 
 
 @numba.njit(nogil=True, cache=True)
+def _take_row(table, link, counts, filled):  # type: ignore[no-untyped-def]  # numba's types
+    """Return a row of a table that was given back, or else the next one.
+
+    Args:
+        table: Rows that were given back are chained by column `link`.
+        link: See `table`.
+        counts: At `filled` how far the table is filled, then the first free row and how many.
+        filled: `NODES` or `PATCHES`.
+    """
+    first, free = filled + 1, filled + 2
+    if counts[free] > 0:
+        row = counts[first]
+        counts[first] = table[row, link]
+        counts[free] -= 1
+    else:
+        row = counts[filled]
+        counts[filled] += 1
+    return row
+
+
+@numba.njit(nogil=True, cache=True)
+def give_row_back(table, link, counts, filled, row):  # type: ignore[no-untyped-def]  # numba's types
+    """Let a row be used again; see `_take_row`."""
+    table[row, link] = counts[filled + 1]
+    counts[filled + 1] = row
+    counts[filled + 2] += 1
+
+
+@numba.njit(nogil=True, cache=True)
 def free_patch(sweep, label):  # type: ignore[no-untyped-def]  # numba's types
     """Give a row of the table of patches back."""
-    sweep.patches[label, PARENT] = sweep.counts[FREE_PATCH]
-    sweep.counts[FREE_PATCH] = label
-    sweep.counts[FREE_PATCHES] += 1
+    give_row_back(sweep.patches, PARENT, sweep.counts, PATCHES, label)
