@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.errors import NotGeoreferencedWarning
 from rio_cogeo.cogeo import cog_validate
+from scipy.special import xlogy
 
 from landvisor.errors import OutputError
 from landvisor.geo.bundle import MapFiles, map_files, write_map
-from landvisor.geo.coding import encode_map, encode_shares, measure_uncertainty
+from landvisor.geo.coding import encode_map
 from landvisor.geo.legend import LandClass, Legend, legend_from_ids
 from landvisor.geo.styles import read_map_legend
 from landvisor.geo.tiling import Window, full_window, split_blocks
@@ -32,6 +33,21 @@ LEGEND = Legend(
 )
 PLACE = Affine(10, 0, 5e5, 0, -10, 5e6)
 UTM = "EPSG:32630"
+
+
+def encode_shares(shares: NDArray[np.floating], *, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The plain formula of how shares are coded."""
+    return np.where(valid, np.rint(np.where(valid, shares, 0) * 254), 255).astype(np.uint8)
+
+
+def measure_uncertainty(probabilities: NDArray[np.floating]) -> NDArray[np.float32]:
+    """The plain formulae of normalised entropy, and one minus the margin."""
+    count = len(probabilities)
+    if count == 1:
+        return np.zeros((2, *probabilities.shape[1:]), dtype=np.float32)
+    entropy = -xlogy(probabilities, probabilities).sum(axis=0) / np.log(count)
+    second, best = np.partition(probabilities, count - 2, axis=0)[-2:]
+    return np.clip(np.stack([entropy, 1 - (best - second)]), 0, 1).astype(np.float32)
 
 
 class Prediction:
@@ -303,9 +319,17 @@ def test_uncertainty_has_the_values_worked_by_hand() -> None:
     # -(0.7 ln 0.7 + 0.2 ln 0.2 + 0.1 ln 0.1) = 0.80182; divided by ln 3 = 0.72985
     assert entropy == pytest.approx([0, 1, np.log(2) / np.log(3), 0.72985], abs=1e-5)
     assert margin == pytest.approx([0, 1, 1, 0.5], abs=1e-6)
+    shares = cases.T[:, None, :].astype(np.float32)
+    codes = encode_map(
+        shares, np.ones((1, 4), bool), ids=(1, 2, 3), nodata=0, window=Window(0, 0, 1, 4)
+    )
+    assert codes[1:3, 0].tolist() == [[0, 254, 160, 185], [0, 254, 254, 127]]
 
 
 def test_shares_use_all_codes_but_that_of_no_data() -> None:
     shares = np.array([[0.0, 0.5, 1.0, np.nan]])
     valid = np.array([[True, True, True, False]])
     assert encode_shares(shares, valid=valid).tolist() == [[0, 127, 254, 255]]
+    both = np.stack([shares, 1 - shares]).astype(np.float32)
+    codes = encode_map(both, valid, ids=(1, 2), nodata=0, window=Window(0, 0, 1, 4))
+    assert codes[3].tolist() == [[0, 127, 254, 255]]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landvisor.geo.tiling import Window, cover
-from landvisor.predict.blend import Strip, taper, window_weights
+from landvisor.predict.blend import Strip, taper
 
 
 @given(st.integers(1, 60), st.integers(0, 30))
@@ -25,8 +25,12 @@ def test_the_ramps_of_two_neighbours_add_up_to_one():
 
 
 def test_a_window_weighs_the_product_of_its_sides():
-    weights = window_weights((5, 7), overlap=2)
+    window = Window(0, 0, 5, 7)
+    strip = Strip(1, window, rows=5, overlap=2)
+    strip.add(window, np.ones((1, 5, 7), np.float32))
+    weights = strip._weights
     assert weights.shape == (5, 7)
+    assert (weights == np.outer(taper(5, overlap=2), taper(7, overlap=2))).all()
     assert weights[0, 0] == pytest.approx(taper(5, overlap=2)[0] * taper(7, overlap=2)[0])
 
 

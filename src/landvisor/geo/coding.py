@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import xlogy
 
 from landvisor.errors import OutputError
 from landvisor.geo.tiling import Window
@@ -50,7 +49,7 @@ def encode_map(
     """Code a prediction as the bytes of a map: `[3 + class, row, col]`.
 
     A pixel's class is the first of its most probable ones. The planes are the class's id, the
-    normalised entropy, one minus the margin (see `measure_uncertainty`), and each class's share.
+    normalised entropy, one minus the margin of the two best, and each class's share.
 
     Args:
         probabilities: `[class, row, col]` in the order of `ids`.
@@ -61,6 +60,11 @@ def encode_map(
 
     Raises:
         OutputError: If a valid pixel's probability is not a number of 0 to 1.
+
+    References:
+        Shannon (1948), section 6, doi:10.1002/j.1538-7305.1948.tb01338.x, divided by log k.
+        Scheffer, Decomain, Wrobel (2001), "Active hidden Markov models", section 3: margin of
+        the two most probable classes, doi:10.1007/3-540-44816-0_31.
     """
     if probabilities.shape != (len(ids), *valid.shape) or valid.shape != window.shape:
         raise OutputError(
@@ -78,46 +82,11 @@ def encode_map(
     return codes
 
 
-def encode_shares(shares: NDArray[np.floating], *, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Code shares of 0 to 1 as 0 to 254, and no data as 255.
-
-    Args:
-        shares: `[..., row, col]`, finite wherever `valid`.
-        valid: `[row, col]`.
-    """
-    codes = np.rint(np.where(valid, shares, 0) * ONE)
-    return np.where(valid, codes, UNKNOWN).astype(np.uint8)
-
-
-def measure_uncertainty(probabilities: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Measure how undecided a prediction is: entropy over its maximum, and one minus margin.
-
-    Args:
-        probabilities: `[class, row, col]`, 0 to 1.
-
-    Returns:
-        `[2, row, col]`, 0 (sure) to 1; all 0 where there is only one class to choose.
-
-    References:
-        Shannon (1948), section 6, doi:10.1002/j.1538-7305.1948.tb01338.x, divided by log k.
-        Scheffer, Decomain, Wrobel (2001), "Active hidden Markov models", section 3: margin of
-        the two most probable classes, doi:10.1007/3-540-44816-0_31.
-    """
-    count = len(probabilities)
-    if count == 1:
-        return np.zeros((2, *probabilities.shape[1:]), dtype=np.float32)
-    entropy = -xlogy(probabilities, probabilities).sum(axis=0) / np.log(count)
-    second, best = np.partition(probabilities, count - 2, axis=0)[-2:]
-    measures = np.stack([entropy, 1 - (best - second)])
-    return np.asarray(np.clip(measures, 0, 1), dtype=np.float32)
-
-
 @numba.njit(nogil=True, cache=True)
 def _encode(probabilities, valid, ids, nodata, rounding, codes):  # type: ignore[no-untyped-def]  # numba's types
     """Fill the planes of `encode_map`, and return a pixel that is no prediction, or (-1, -1).
 
-    `encode_shares` and `measure_uncertainty` say in NumPy what this does in one pass, the
-    logarithm to 3e-6. Plain loops over columns are computed many numbers at a time.
+    The logarithm is exact to 3e-6. Plain loops over columns are computed many numbers at a time.
     """
     count, rows, cols = probabilities.shape
     scale = np.float32(1 / np.log2(count)) if count > 1 else _NONE
@@ -163,7 +132,7 @@ def _encode(probabilities, valid, ids, nodata, rounding, codes):  # type: ignore
 
 @numba.njit(nogil=True, cache=True)
 def _fill_share(share, known, codes):  # type: ignore[no-untyped-def]  # numba's types
-    """Code the shares of a row, which are 0 to 1, as `encode_shares` does."""
+    """Code the shares of a row, which are 0 to 1."""
     for col in range(len(share)):
         # Adding and taking away 1.5 x 2^23 rounds halves to even, as rint does.
         code = (share[col] * np.float32(ONE) + _ROUND) - _ROUND

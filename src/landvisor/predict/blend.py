@@ -8,7 +8,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from landvisor.geo.tiling import Shape, Window
+from landvisor.geo.tiling import Window
 
 
 def taper(length: int, *, overlap: int) -> NDArray[np.float32]:
@@ -23,12 +23,6 @@ def taper(length: int, *, overlap: int) -> NDArray[np.float32]:
     """
     distance = np.minimum(np.arange(length), np.arange(length)[::-1]) + 0.5
     return np.minimum(distance / max(overlap, 0.5), 1.0).astype(np.float32)
-
-
-def window_weights(shape: Shape, *, overlap: int) -> NDArray[np.float32]:
-    """Weight every pixel of a window `[row, col]`: the product of both sides' tapers."""
-    rows, cols = shape
-    return np.outer(taper(rows, overlap=overlap), taper(cols, overlap=overlap))
 
 
 class Strip:
@@ -97,6 +91,8 @@ class Strip:
             First row, mean probabilities `[class, row, col]` and validity `[row, col]`. Their
             memory is used again for the next ones: new pages are dearer than what fills them.
         """
+        if before <= self.first_row:  # as after most windows
+            return
         means = np.empty((len(self._sums), most, self._area.cols), dtype=np.float32)
         valid = np.empty((most, self._area.cols), dtype=bool)
         while self.first_row < before:
