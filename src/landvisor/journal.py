@@ -36,17 +36,17 @@ class Journal:
 
     def __init__(self, folder: Path, circumstances: Mapping[str, Any]) -> None:
         self.folder = folder.resolve()
-        self._path = folder / _NAME
+        self._path = self.folder / _NAME
         self._known: dict[str, dict[str, Any]] = {}
         lines = _read_lines(self._path)
         before = lines[0] if lines else None
         now = json.loads(json.dumps(dict(circumstances)))
-        with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
             if before is not None and before != now:
                 log.warning("starting anew: %s", _tell_change(before, now))
             if before != now:
-                _empty(folder)
+                _empty(self.folder)
                 _append(self._path, now)
                 return
             # A torn line would spoil the next one.
@@ -90,6 +90,14 @@ class Journal:
         if known is None or not path.is_file() or path.stat().st_size != known["bytes"]:
             return False
         return hash_file(path) == str(known["sha256"])
+
+    def read(self, name: str) -> bytes | None:
+        """Return a file of the folder; None unless it was finished and is still as it was then."""
+        known, path = self._known.get(name), self.folder / name
+        if known is None or not path.is_file():
+            return None
+        content = path.read_bytes()
+        return content if hashlib.sha256(content).hexdigest() == known["sha256"] else None
 
     def drop_if_empty(self) -> None:
         """Remove the folder if nothing was finished."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from landvisor.errors import OutputError
 from landvisor.geo.coding import EXTRA, encode_map
 from landvisor.geo.legend import Legend
-from landvisor.geo.tiling import Shape, Window, split_blocks
+from landvisor.geo.tiling import Shape, Window
 from landvisor.journal import Journal
 from landvisor.predict.stream import MapRows
 
@@ -25,24 +25,17 @@ BLOCKS = "blocks"
 _LENGTH = np.dtype("<u8")
 
 
-def plan_runs(
-    shape: Shape, size: Shape, missing: Iterable[Window], *, most: int | None = None
-) -> list[list[Window]]:
+def plan_runs(missing: Iterable[Window], *, most: int | None = None) -> list[list[Window]]:
     """Group missing blocks into runs that lie below each other without a gap.
 
     Windows across the border of two blocks are predicted once where both are of one run.
 
     Args:
-        shape: Of the scene.
-        size: Rows and columns of a block.
-        missing: Blocks of `split_blocks(shape, size)`.
+        missing: Blocks that `landvisor.geo.tiling.split_blocks` made, in any order.
         most: Blocks in a run; as many as there are by default.
     """
-    wanted = set(missing)
     runs: list[list[Window]] = []
-    for block in sorted(split_blocks(shape, size), key=lambda block: (block.col, block.row)):
-        if block not in wanted:
-            continue
+    for block in sorted(missing, key=lambda block: (block.col, block.row)):
         last = runs[-1][-1] if runs else None
         follows = last is not None and (last.col, last.row + last.rows) == (block.col, block.row)
         if follows and (most is None or len(runs[-1]) < most):
@@ -139,12 +132,12 @@ class BlockStore:
         """
         for block in self._blocks:
             name = self._name(block)
-            if not self._journal.holds(name):
+            content = self._journal.read(name)
+            if content is None:
                 raise OutputError(
                     f"block {name!r} of the map was lost or damaged on the disk after it was "
                     "written; run the same command again, which makes it anew"
                 )
-            content = (self._journal.folder / name).read_bytes()
             yield block, unpack(content, block.shape, self._legend, planes=planes)
 
     def drop(self) -> None:

@@ -170,18 +170,19 @@ def _make(
     _tell_finished(sum(store.count for store in stores), sum(map(len, missing)))
     tell_room(journal.folder, most_bytes(pixels, missing=left, classes=len(legend.ids)))
     counter.add(sum(pixels) - left)
-    tasks = _plan_tasks(pictures, missing, spec, most=team.longest_run(sum(map(len, missing))))
+    tasks = _plan_tasks(pictures, missing, most=team.longest_run(sum(map(len, missing))))
+    made: dict[int, MapFiles] = {}
     for packed in team.predict(computed, spec, tasks):
         damage.add(packed.damaged)  # first: a kill in between would leave it unreported
         stores[packed.position].write(packed.block, packed.content)
         counter.add(packed.block.size)
         missing[packed.position].discard(packed.block)
         if not missing[packed.position]:
-            _assemble(stores[packed.position], pictures[packed.position].grid, journal, legend)
-    return [
-        MadeMap(picture.grid, _assemble(store, picture.grid, journal, legend))
-        for picture, store in zip(pictures, stores, strict=True)
-    ]
+            store, grid = stores[packed.position], pictures[packed.position].grid
+            made[packed.position] = _assemble(store, grid, journal, legend)
+    for position in set(range(len(stores))) - set(made):  # an earlier attempt predicted them
+        made[position] = _assemble(stores[position], pictures[position].grid, journal, legend)
+    return [MadeMap(picture.grid, made[position]) for position, picture in enumerate(pictures)]
 
 
 def _tell_finished(blocks: int, missing: int) -> None:
@@ -193,14 +194,13 @@ def _tell_finished(blocks: int, missing: int) -> None:
 def _plan_tasks(
     pictures: Sequence[Picture],
     missing: Sequence[AbstractSet[Window]],
-    spec: PredictSpec,
     *,
     most: int | None,
 ) -> Iterator[Task]:
     for position, picture in enumerate(pictures):
         if missing[position]:
             log.info("predicting %s", picture.name)
-        for run in plan_runs(picture.grid.shape, spec.block, missing[position], most=most):
+        for run in plan_runs(missing[position], most=most):
             yield Task(position, picture, tuple(run))
 
 
@@ -214,7 +214,7 @@ def _assemble(store: BlockStore, grid: GeoBox, journal: Journal, legend: Legend)
     """Make the files of a map from its blocks, but for those that are finished; then drop them."""
     files = map_files(journal.folder / "maps", store.stem)
     done = [part.path for part in list_rasters(files, legend) if journal.holds(part.path)]
-    if len(done) < len(list_rasters(files, legend)):
+    if files.classes not in done:  # it is finished last
         log.info("writing the map %s", files.classes.name)
     with writing(files.classes):
         files.classes.parent.mkdir(exist_ok=True)
