@@ -1,6 +1,7 @@
 """Every engine computes what torch computes, within what its numbers can hold."""
 
 import numpy as np
+import openvino
 import pytest
 import torch
 from hypothesis import given
@@ -15,7 +16,13 @@ from landvisor.learn.encoder_features import FrozenEncoder
 from landvisor.learn.engine_kinds import ENGINES, Recorder, find_kind
 from landvisor.learn.engine_parts import change_engines, has_trees, list_parts
 from landvisor.learn.engines import TorchEngine, import_package
-from landvisor.learn.engines_openvino import convert_module, quantise, save_openvino
+from landvisor.learn.engines_openvino import (
+    OpenVinoEngine,
+    convert_module,
+    quantise,
+    save_for_bf16,
+    save_openvino,
+)
 from landvisor.learn.ensemble import join_models
 from landvisor.learn.instant import InstantPredictor
 from landvisor.learn.model import Model
@@ -174,6 +181,44 @@ def test_rounded_filters_are_bfloat16_near_and_keep_their_sum(filters):
     nearest = torch.from_numpy(filters).bfloat16().float().numpy().astype(float)
     off = np.abs((found.astype(float) - filters).sum(axis=(1, 2)))
     assert (off <= np.abs((nearest - filters).sum(axis=(1, 2))) + 1e-12).all()
+
+
+def write_for_bf16(path):
+    (part,) = list_parts(make_model())
+    example = part.example()
+    exact = convert_module(part.module, example)
+    save_openvino(exact, path / "exact.xml")
+    save_for_bf16(exact, path / "low.xml", shape=example.shape)
+    core = openvino.Core()
+    return [
+        [
+            node.input_value(1).get_node().data
+            for node in core.read_model(path / name).get_ordered_ops()
+            if node.get_type_name() in ("Convolution", "GroupConvolution")
+        ]
+        for name in ("exact.xml", "low.xml")
+    ]
+
+
+def test_for_bfloat16_the_first_filters_and_the_last_stay_exact(tmp_path):
+    exact, low = write_for_bf16(tmp_path)
+    assert len(exact) == len(low) > 5
+    edges = [*range(3), len(low) - 1]
+    for place, (wanted, found) in enumerate(zip(exact, low, strict=True)):
+        if place in edges:
+            assert np.array_equal(wanted, found)
+        else:
+            assert (np.ascontiguousarray(found).view(np.uint32) & 0xFFFF == 0).all()
+    assert (tmp_path / "low.xml").read_text().count('name="precise"') == len(edges)
+
+
+def test_where_precisions_cannot_be_mixed_all_is_bfloat16(tmp_path, monkeypatch):
+    def fail(self, image):
+        raise RuntimeError("object is not initialized")
+
+    monkeypatch.setattr(OpenVinoEngine, "run", fail)
+    write_for_bf16(tmp_path)
+    assert "precise" not in (tmp_path / "low.xml").read_text()
 
 
 def test_the_taps_of_a_filter_that_cancel_out_still_do():

@@ -22,6 +22,7 @@ from landvisor.learn.engines_openvino import (
     OpenVinoEngine,
     convert_module,
     quantise,
+    save_for_bf16,
     save_openvino,
 )
 
@@ -84,8 +85,13 @@ class Recorder:
         return self._engine.run(image)
 
 
-def _write_openvino(part: Part, _: Images, path: Path, *, bf16: bool = False) -> None:
-    save_openvino(convert_module(part.module, _example(part), bf16=bf16), path)
+def _write_openvino(part: Part, _: Images, path: Path) -> None:
+    save_openvino(convert_module(part.module, _example(part)), path)
+
+
+def _write_bf16(part: Part, _: Images, path: Path) -> None:
+    example = _example(part)
+    save_for_bf16(convert_module(part.module, example), path, shape=example.shape)
 
 
 def _write_int8(part: Part, images: Images, path: Path) -> None:
@@ -133,9 +139,7 @@ ENGINES: dict[str, EngineKind] = {
         extra=ONNX,
     ),
     "torch-bf16": _torch(bf16=True),
-    "openvino-bf16": _openvino(
-        lambda part, images, path: _write_openvino(part, images, path, bf16=True), bf16=True
-    ),
+    "openvino-bf16": _openvino(_write_bf16, bf16=True),
     "openvino-int8": _openvino(_write_int8),
 }
 """Engines by name, from the most exact to the least."""

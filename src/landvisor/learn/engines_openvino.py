@@ -10,6 +10,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from threading import Lock, local
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import torch
@@ -22,15 +23,15 @@ from landvisor.learn.engines import import_package
 EXTRA = "openvino"
 _SHAPES = 8  # graphs compiled at a time: window sizes of scenes and views, whole batches and rests
 _FILTERS = ("Convolution", "GroupConvolution")
+_EXACT_FIRST, _EXACT_LAST = 3, 1  # filters
 
 
-def convert_module(module: nn.Module, example: Tensor, *, bf16: bool = False) -> Any:
+def convert_module(module: nn.Module, example: Tensor) -> Any:
     """Turn a module into an OpenVINO model that reads images of any size.
 
     Args:
         module: In evaluation mode.
         example: An image `[b, band, row, col]` that it can read.
-        bf16: Round the weights for bfloat16; see `landvisor.learn.bf16_rounding`.
 
     Raises:
         ModelError: If openvino is not installed.
@@ -38,10 +39,7 @@ def convert_module(module: nn.Module, example: Tensor, *, bf16: bool = False) ->
     openvino = import_package("openvino", extra=EXTRA)
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # tracing warns of every size that it sees
-        model = openvino.convert_model(module, example_input=example)
-    if bf16:
-        _round_weights(model, openvino.opset13.constant)
-    return model
+        return openvino.convert_model(module, example_input=example)
 
 
 def quantise(model: Any, images: Sequence[NDArray[np.float32]]) -> Any:
@@ -66,6 +64,48 @@ def save_openvino(model: Any, path: Path) -> None:
     """Write a model as `path`, an .xml file, and the .bin file of its weights beside it."""
     openvino = import_package("openvino", extra=EXTRA)
     openvino.save_model(model, str(path), compress_to_fp16=False)
+
+
+def save_for_bf16(model: Any, path: Path, *, shape: Sequence[int]) -> None:
+    """Write a model of which bfloat16 computes all but the first filters and the last.
+
+    What they round, no layer averages out: the image's own values, and the logits. They are few,
+    so that float32 costs little. The weights of all others are rounded here; see
+    `landvisor.learn.bf16_rounding`.
+
+    Args:
+        model: From `convert_module`; its weights change.
+        path: Of the .xml file; see `save_openvino`.
+        shape: Of an image `[b, band, row, col]` to try the file on.
+    """
+    make_constant = import_package("openvino", extra=EXTRA).opset13.constant
+    filters = [node for node in model.get_ordered_ops() if node.get_type_name() in _FILTERS]
+    for node in filters[_EXACT_FIRST:-_EXACT_LAST]:
+        weights = node.input_value(1).get_node()
+        if weights.get_type_name() == "Constant":
+            rounded = make_constant(round_filters(weights.data))
+            node.input(1).replace_source_output(rounded.output(0))
+    save_openvino(model, path)
+    plain = path.read_bytes()
+    edges = filters[:_EXACT_FIRST] + filters[-_EXACT_LAST:]
+    _mark_exact(path, {node.get_friendly_name() for node in edges})
+    try:
+        OpenVinoEngine(path, bf16=True).run(torch.zeros(tuple(shape)))
+    except RuntimeError:  # OpenVINO cannot put every two layers of different precision in a row
+        path.write_bytes(plain)
+
+
+def _mark_exact(path: Path, names: set[str]) -> None:
+    """Mark layers as ones that keep their precision, which only the file's own form can say."""
+    tree = ElementTree.parse(path)  # noqa: S314 - written by OpenVINO a moment ago
+    for layer in tree.iterfind("layers/layer"):
+        if layer.get("name") in names and layer.get("type") in _FILTERS:
+            told = layer.find("rt_info")
+            if told is None:
+                told = ElementTree.Element("rt_info")
+                layer.insert(1, told)  # after its attributes
+            ElementTree.SubElement(told, "attribute", {"name": "precise", "version": "0"})
+    tree.write(path)
 
 
 class OpenVinoEngine:
@@ -119,12 +159,3 @@ class OpenVinoEngine:
                 fixed.reshape(list(shape))
                 self._compiled[shape] = self._core.compile_model(fixed, "CPU", self._options)
             return self._compiled[shape]
-
-
-def _round_weights(model: Any, make_constant: Any) -> None:
-    for operation in model.get_ordered_ops():
-        if operation.get_type_name() in _FILTERS:
-            weights = operation.input_value(1).get_node()
-            if weights.get_type_name() == "Constant":
-                rounded = make_constant(round_filters(weights.data))
-                operation.input(1).replace_source_output(rounded.output(0))
