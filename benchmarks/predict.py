@@ -16,11 +16,8 @@ machine slows both.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib.util
-import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -42,7 +39,7 @@ from landvisor.geo.scene import Scene, scene_from_array
 from landvisor.geo.tiling import Window, cover
 from landvisor.learn.ensemble import list_members
 from landvisor.learn.model import Model
-from landvisor.learn.model_file import load_model
+from landvisor.learn.model_file import load_model, save_model
 from landvisor.learn.nets import upsample
 from landvisor.options import Options
 from landvisor.predict.backends import apply_backend, prepare_backend
@@ -50,11 +47,15 @@ from landvisor.predict.compute import start_threads
 from landvisor.predict.making import make_maps
 from landvisor.predict.stream import predict_rows, predict_scene
 from landvisor.recipe import PredictSpec
+from panels import dress, finish, make_panels
 
 WINDOW, HALF = 512, 256
 PLACE = {"crs": "EPSG:32633", "transform": Affine(1, 0, 500_000, 0, -1, 5_000_000)}
 EQUAL = PredictSpec(window=WINDOW, overlap=HALF, tta="none", backend="torch")
 USUAL = PredictSpec(tta="none", backend="torch")
+WORDS = [word for name in ("window=512", "overlap=192", "tta=none", "backend=torch")
+         for word in ("--set", f"predict.{name}")]  # fmt: skip
+CLASSES = 11
 Way = Callable[[], None]
 
 
@@ -346,39 +347,38 @@ def measure_workers(args: argparse.Namespace) -> None:
 
 
 def measure_memory(args: argparse.Namespace) -> None:
-    """Print the peak memory of a process that maps scenes of several sizes."""
-    results = {}
+    """Print the peak memory of `landvisor predict` on scenes of several sizes, and draw it."""
+    file = args.out / "network.safetensors"
+    save_model(list_members(load_model(args.model))[0], file)
+    peaks: dict[int, float] = {}
     for side in map(int, args.sides.split(",")):
-        words = [sys.executable, __file__, "--model", args.model, "--data", args.data,
-                 "--out", args.out, "--parts", "one", "--sides", side,
-                 "--blocks", args.blocks]  # fmt: skip
-        done = subprocess.run(list(map(str, words)), check=True, capture_output=True, text=True)
-        results[side] = json.loads(done.stdout.splitlines()[-1])
-        print(side, results[side], flush=True)
-    (args.out / "memory.json").write_text(json.dumps(results, indent=1))
+        scene = make_sparse_scene(args.out / f"sparse-{side}.tif", side=side)
+        out = args.out / f"maps-{side}"
+        words = [sys.executable, "-m", "landvisor", "predict", file, scene.path,
+                 "--out", out, "--overwrite", *WORDS]  # fmt: skip
+        started = time.perf_counter()
+        child = subprocess.Popen(list(map(str, words)), stderr=subprocess.DEVNULL)
+        _, status, used = os.wait4(child.pid, 0)
+        if status:
+            raise SystemExit(f"landvisor predict failed at {side}")
+        peaks[side] = used.ru_maxrss / 1024
+        seconds = time.perf_counter() - started
+        print(f"{side}: {peaks[side]:.0f} MB, {seconds:.0f} s", flush=True)
+        shutil.rmtree(out)
+    args.figure.write_bytes(draw_memory(peaks))
 
 
-class EnoughError(Exception):
-    """A bounded part of the scene is done."""
-
-
-def map_one(args: argparse.Namespace) -> None:
-    """Map one mostly empty scene, to the end or for some blocks, and print the peak memory."""
-    side = int(args.sides)
-    scene = make_sparse_scene(args.out / f"sparse-{side}.tif", side=side)
-    model = list_members(load_model(args.model))[0]
-    limit = args.blocks * 1024 * 4096
-
-    def look(done: int, _: int) -> None:
-        if args.blocks and done >= limit:
-            raise EnoughError
-
-    started = time.perf_counter()
-    with contextlib.suppress(EnoughError):
-        map_by_landvisor(model, scene, args.out / f"work-{side}", USUAL, on_pixels=look)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    seconds = time.perf_counter() - started
-    print(json.dumps({"peak_mb": round(peak), "seconds": round(seconds, 1)}))
+def draw_memory(peaks: dict[int, float]) -> bytes:
+    """Draw the peak memory over the size of a scene, beside what all its probabilities take."""
+    figure, panels = make_panels(1, margin=2.4)
+    megapixels = [side**2 / 1e6 for side in peaks]
+    gigabytes = [peak / 1024 for peak in peaks.values()]
+    panels[0].plot(megapixels, gigabytes, "o-", color="#1b8a5a", label="landvisor predict")
+    held = [count * 1e6 * CLASSES * 4 / 2**30 for count in megapixels]
+    panels[0].plot(megapixels, held, "--", color="#8a8a8a", label="11 float32 of every pixel")
+    panels[0].set_ylim(0, 6 * max(gigabytes))
+    dress(panels[0], title="", xlabel="megapixels")
+    return finish(figure, panels, ylabel="peak memory, GB")
 
 
 def make_sparse_scene(path: Path, *, side: int) -> Scene:
@@ -410,7 +410,6 @@ PARTS = {
     "seams": measure_seams,
     "workers": measure_workers,
     "memory": measure_memory,
-    "one": map_one,
 }
 
 
@@ -424,7 +423,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--backends", default="torch", help="of `predict.backend`, by comma")
     parser.add_argument("--sides", default="4000,8000,16000,40000")
-    parser.add_argument("--blocks", type=int, default=0, help="of `memory`: stop there; 0 is all")
+    parser.add_argument("--figure", type=Path, default=Path("docs/images/memory.png"))
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     for part in args.parts.split(","):

@@ -1,3 +1,8 @@
+import os
+import platform
+import resource
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor as Pool
@@ -145,3 +150,54 @@ def wait_until(done):
             return
         time.sleep(0.01)
     raise AssertionError("waited for ten seconds")
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="heaps are glibc's")
+@pytest.mark.parametrize("shared", [False, True])
+def test_threads_get_heaps_of_their_own_unless_one_is_shared(shared):
+    program = f"""
+import ctypes, sys, tempfile, threading
+from landvisor.parallel import share_heap
+{"share_heap()" if shared else ""}
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+barrier = threading.Barrier(4)
+def hold():
+    libc.malloc(100_000)
+    barrier.wait()
+threads = [threading.Thread(target=hold) for _ in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+libc.fopen.restype = ctypes.c_void_p
+with tempfile.NamedTemporaryFile() as file:
+    out = libc.fopen(file.name.encode(), b"w")
+    libc.malloc_info(0, ctypes.c_void_p(out))
+    libc.fclose(ctypes.c_void_p(out))
+    print(file.read().count(b"<heap nr="))
+"""
+    own = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"}
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, env=own, check=True, capture_output=True, text=True)
+    heaps = int(done.stdout)
+    assert heaps == 1 if shared else heaps > 1
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="heaps are glibc's")
+@pytest.mark.parametrize("kept", [False, True])
+def test_freed_memory_is_used_again_where_dask_gives_it_back(kept):
+    program = f"""
+import ctypes, resource
+from landvisor.parallel import keep_heap
+{"keep_heap()" if kept else ""}
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+for _ in range(100):
+    held = ctypes.c_void_p(libc.malloc(1 << 20))
+    libc.memset(held, 1, 1 << 20)
+    libc.free(held)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+"""
+    words, own = [sys.executable, "-c", program], os.environ | {"MALLOC_TRIM_THRESHOLD_": "65536"}
+    done = subprocess.run(words, env=own, check=True, capture_output=True, text=True)
+    touched = 100 * (1 << 20) // resource.getpagesize()
+    assert (int(done.stdout) < touched / 2) == kept

@@ -2,20 +2,52 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import queue
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from concurrent.futures import ThreadPoolExecutor as Pool
+from contextlib import suppress
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _PATIENCE = 0.05  # seconds between looks at whether anybody still waits
+_HEAPS = "MALLOC_ARENA_MAX"  # of glibc's environment
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
+_LARGEST = 32 << 20  # bytes that glibc may take from a heap; more always are pages of their own
 _MOST = 8  # more threads than this wait for the disk and for each other
+
+
+def share_heap() -> None:
+    """Give threads that are started from now on no heaps of their own, unless asked for.
+
+    glibc gives each one, which keeps the most that it ever held; what a long run needs would grow.
+    Systems without glibc are left alone.
+    """
+    if _HEAPS not in os.environ:
+        _set_malloc(_M_ARENA_MAX, 1)
+
+
+def keep_heap() -> None:
+    """Let a process use freed memory again, as glibc does unless its environment forbids it.
+
+    Dask's does, to give memory back at once. Arrays then come as new pages each time, which takes
+    a window longer than predicting it.
+    """
+    _set_malloc(_M_MMAP_THRESHOLD, _LARGEST)
+    _set_malloc(_M_TRIM_THRESHOLD, 2 * _LARGEST)
+
+
+def _set_malloc(name: int, value: int) -> None:
+    if sys.platform == "linux":
+        with suppress(AttributeError, OSError):  # not glibc
+            ctypes.CDLL(None).mallopt(name, value)
 
 
 def count_workers(workers: int | None = None) -> int:

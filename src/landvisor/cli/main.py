@@ -13,6 +13,7 @@ import click
 
 from landvisor import __version__
 from landvisor.errors import LandvisorError
+from landvisor.parallel import share_heap
 
 VERBS = {
     "demo": "Make a synthetic scene, map it, and hold the map against the known truth.",
@@ -69,6 +70,7 @@ def group() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 bad usage, 130 interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    share_heap()
     sys.exit(_run(given))
 
 

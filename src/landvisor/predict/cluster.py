@@ -26,6 +26,7 @@ from landvisor.learn.ensemble import identify_model
 from landvisor.learn.model import Model
 from landvisor.learn.model_file import load_model, save_model
 from landvisor.options import Options
+from landvisor.parallel import keep_heap
 from landvisor.predict.backends import Backend
 from landvisor.predict.cache import bound_cache_for_good
 from landvisor.predict.team import Alone, Computed, Packed, Task, Team, predict_task
@@ -237,6 +238,7 @@ def _make_parcel(computed: Computed) -> Parcel:
 def _work(parcel: Parcel, spec: PredictSpec, task: Task) -> list[Packed]:
     """Predict a task on a worker."""
     bound_cache_for_good()
+    keep_heap()
     try:
         return list(predict_task(_load(parcel), spec, task))
     except LandvisorError as error:

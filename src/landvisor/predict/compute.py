@@ -12,7 +12,7 @@ from typing import TypeVar
 import torch
 
 from landvisor.learn.engine_kinds import has_accelerator
-from landvisor.parallel import map_ahead
+from landvisor.parallel import map_ahead, share_heap
 from landvisor.recipe import PredictSpec
 
 Item = TypeVar("Item")
@@ -48,6 +48,7 @@ def count_windows(spec: PredictSpec) -> int:
 @contextmanager
 def start_threads() -> Iterator[Threads]:
     """Start as many threads as torch would use for one window, or one for an accelerator."""
+    share_heap()
     if has_accelerator():
         with Pool(1) as pool:
             yield Threads(pool, 1)
