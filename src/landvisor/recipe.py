@@ -269,6 +269,8 @@ class PredictSpec(Spec):
     """Zooms at which a window is seen, averaged; (1, 1.25) sees it larger as well."""
     local_prior: Share = 0.5
     """How strongly classes are favoured that a window holds more of than the places had."""
+    stride: Count = 2
+    """Rows and columns from one pixel that `instant` classifies to the next; linear in between."""
     mosaic: Literal["none", "feather", "first", "cloud", "date"] = "none"
     """One map of all; where they overlap all count, or the first, least cloudy or latest one."""
     feather: Positive = 64.0

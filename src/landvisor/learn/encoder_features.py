@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from landvisor.learn.engines import Engine, TorchEngine
+from landvisor.learn.nodes import read_between
 from landvisor.learn.scaling import Scaling
 
 MULTIPLE = 32
@@ -55,24 +56,20 @@ class FeatureMap:
         read = F.grid_sample(self.values, grid, padding_mode="border", align_corners=False)
         return np.asarray(read[0, :, 0].T.numpy())
 
-    def rows(self, first: int, last: int, *, cols: int) -> Tensor:
-        """Read all pixels of rows `first` to `last` - 1; equals `sample` at their centres.
+    def read(self, rows: range, cols: range, *, into: NDArray[np.float32]) -> None:
+        """Read the pixels of some rows and columns; equals `sample` at their centres.
 
-        Returns:
-            `[row, col, channel]`.
+        Args:
+            rows: Of the window.
+            cols: Of the window.
+            into: Becomes what is read, `[row, col, channel]`.
         """
-        height = self.values.shape[2]
-        place = (torch.arange(first, last, dtype=torch.float64) + 0.5) / self.pitch - 0.5
-        place = place.clamp(0, height - 1)
-        above = place.floor().long()
-        below = (above + 1).clamp(max=height - 1)
-        share = (place - above).float()[:, None]
-        strip = torch.lerp(self.values[:, :, above], self.values[:, :, below], share)
-        if self.pitch != 1:
-            strip = F.interpolate(
-                strip, scale_factor=(1.0, self.pitch), mode="bilinear", align_corners=False
-            )
-        return strip[0, :, :, :cols].permute(1, 2, 0)
+        cells = self.values[0].permute(1, 2, 0).numpy()
+        read_between(cells, self._locate(rows), self._locate(cols), into)
+
+    def _locate(self, pixels: range) -> NDArray[np.float64]:
+        """Return the cells where pixels' centres lie."""
+        return (np.array(pixels) + 0.5) / self.pitch - 0.5
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ adds what a filter bank sees around a pixel; `instant` adds a frozen encoder's f
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,10 @@ from landvisor.learn.classifier import (
 )
 from landvisor.learn.encoder_features import FrozenEncoder
 from landvisor.learn.encoders import load_encoder
+from landvisor.learn.ensemble import Ensemble
 from landvisor.learn.job import Job
 from landvisor.learn.model import Model
+from landvisor.learn.nodes import fill_between
 from landvisor.learn.pixel_features import FeatureReader, FeatureTable
 from landvisor.learn.prior import note_prior
 from landvisor.learn.scaling import Scaling, make_scaling, scaling_of_card
@@ -112,10 +114,12 @@ class InstantPredictor:
     Attributes:
         reader: How windows are described.
         classifier: Trees or a perceptron.
+        stride: Pixels between those that are classified, where an encoder is read.
     """
 
     reader: FeatureReader
     classifier: Classifier
+    stride: int = 1
 
     def predict(self, data: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Predict a batch of windows; see `Predictor.predict`.
@@ -153,9 +157,28 @@ class InstantPredictor:
 
     def _predict_window(self, data: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
         features = self.reader.describe(data, valid)
-        shape = -1, valid.shape[1], features.count  # trees ask neighbours together
-        strips = [self.classifier.predict(rows.reshape(shape)) for rows in features.strips()]
-        return np.moveaxis(np.concatenate(strips), -1, 0)
+        stride = self.stride if self.reader.encoder is not None else 1
+        known = valid[::stride, ::stride]
+        shape = -1, known.shape[1], features.count  # trees ask neighbours together
+        strips = features.strips(stride)
+        shares = np.concatenate([self.classifier.predict(rows.reshape(shape)) for rows in strips])
+        if stride > 1:
+            shares, reached = fill_between(shares, known, shape=valid.shape, stride=stride)
+            rest = np.argwhere(valid & ~reached)
+            if len(rest):
+                shares[tuple(rest.T)] = self.classifier.predict(features.sample(rest.astype(float)))
+        return np.moveaxis(shares, -1, 0)
+
+
+def set_stride(model: Model, stride: int) -> Model:
+    """Return a model whose instant models classify every so many pixels; see `PredictSpec`."""
+    told = model.predictor
+    if isinstance(told, Ensemble):
+        members = tuple(set_stride(member, stride) for member in told.members)
+        return replace(model, predictor=replace(told, members=members))
+    if isinstance(told, InstantPredictor):
+        return replace(model, predictor=replace(told, stride=stride))
+    return model
 
 
 def _sigmas(recipe: Recipe) -> tuple[float, ...]:

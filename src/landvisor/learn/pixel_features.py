@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from landvisor.geo.filterbank import filter_bank, filter_bank_names
@@ -49,26 +48,29 @@ class WindowFeatures:
         near = self.bank[:, pixel[:, 0], pixel[:, 1]].T
         return np.concatenate([near, sample_maps(self.maps, coords)], axis=1)
 
-    def strips(self) -> Iterator[NDArray[np.float32]]:
-        """Yield the features of all pixels, some rows at a time, as `[row * col, feature]`.
+    def strips(self, stride: int = 1) -> Iterator[NDArray[np.float32]]:
+        """Yield the features of all nodes, some rows at a time, as `[row * col, feature]`.
 
         A strip has at least one row and else at most `STRIP_BYTES` of features.
-        """
-        rows, cols = self.bank.shape[1:]
-        step = max(1, STRIP_BYTES // (4 * cols * self.count))
-        for first in range(0, rows, step):
-            yield self._spread(first, min(first + step, rows))
 
-    def _spread(self, first: int, last: int) -> NDArray[np.float32]:
-        cols = self.bank.shape[2]
-        cube = torch.empty(last - first, cols, self.count)
+        Args:
+            stride: Pixels between nodes, see `landvisor.learn.nodes`; 1 makes all pixels nodes.
+        """
+        rows, cols = (range(0, size, stride) for size in self.bank.shape[1:])
+        step = max(1, STRIP_BYTES // (4 * len(cols) * self.count))
+        for first in range(0, len(rows), step):
+            yield self._spread(rows[first : first + step], cols)
+
+    def _spread(self, rows: range, cols: range) -> NDArray[np.float32]:
+        cube = np.empty((len(rows), len(cols), self.count), dtype=np.float32)
         begin = len(self.bank)
-        cube[..., :begin] = torch.from_numpy(self.bank[:, first:last]).permute(1, 2, 0)
+        bank = self.bank[:, rows.start : rows.stop : rows.step, :: cols.step]
+        cube[..., :begin] = np.moveaxis(bank, 0, -1)
         for found in self.maps:
             end = begin + found.channels
-            cube[..., begin:end] = found.rows(first, last, cols=cols)
+            found.read(rows, cols, into=cube[..., begin:end])
             begin = end
-        return np.asarray(cube.view(-1, self.count).numpy())
+        return cube.reshape(-1, self.count)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from landvisor.errors import ModelError
 from landvisor.geo.legend import Legend
 from landvisor.geo.scene import Scene
 from landvisor.geo.tiling import Window, cover_area, full_window
+from landvisor.learn.instant import set_stride
 from landvisor.learn.local_prior import find_window_factors
 from landvisor.learn.model import Model
 from landvisor.parallel import work_ahead
@@ -108,6 +109,7 @@ def predict_rows(
         SceneError: If the file is damaged.
     """
     check_fit(model, scene)
+    model = set_stride(model, spec.stride)
     wanted = area or full_window(scene.shape)
     lines = cover_area(scene.shape, wanted, size=spec.window, overlap=spec.shared)
     windows = [window for line in lines for window in line]
