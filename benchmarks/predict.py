@@ -279,13 +279,16 @@ def _exhaust(model: Model, scene: Scene, spec: PredictSpec) -> None:
 
 
 def measure_trees(args: argparse.Namespace) -> None:
-    """Time a network with its trees, at landvisor's own window and overlap."""
+    """Time a network with its trees, at landvisor's own window and overlap, by stride."""
     scene = make_scene(args.data, args.out / "scene-1024.tif", side=1024)
     model = load_model(args.model)
-    ways = {
-        "network alone": lambda: _exhaust(list_members(model)[0], scene, USUAL),
-        "network and trees": lambda: _exhaust(model, scene, USUAL),
+    ways: dict[str, Way] = {
+        f"with trees, stride {stride}": lambda stride=stride: _exhaust(
+            model, scene, USUAL.model_copy(update={"stride": stride})
+        )
+        for stride in (1, 2, 4)
     }
+    ways["network alone"] = lambda: _exhaust(list_members(model)[0], scene, USUAL)
     print("\n1024 x 1024, windows of 512 that share 192\n")
     tell_ratios(compare(ways, args.rounds), 1024**2 / 1e6)
 
