@@ -143,6 +143,10 @@ class FitSpec(Spec):
     """Turn and mirror chips by the eight symmetries of the square."""
     scale: tuple[Positive, Positive] = (0.75, 1.33)
     """Range of the random zoom of a chip; (1, 1) leaves its scale."""
+    distort: Literal["none", "elastic", "grid"] = "none"
+    """Bend chips as rubber, everywhere or by the crossings of a coarse grid; places go along."""
+    distort_pixels: Positive = 4.0
+    """With `distort`: standard deviation of the shifts, in pixels."""
     colour: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Strength of random brightness and contrast changes, as a share of a band's deviation."""
     match_histogram: Share = 0.0

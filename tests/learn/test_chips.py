@@ -198,7 +198,9 @@ def test_batches_of_windows_hold_one_shape_and_every_window():
     assert max(len(group) for group in groups) == 2
 
 
-VARIED = {"copy_paste": 0.7, "match_histogram": 0.7, "balanced_chips": 0.5}
+VARIED = {
+    "copy_paste": 0.7, "match_histogram": 0.7, "balanced_chips": 0.5, "distort": "elastic",
+}  # fmt: skip
 
 
 def make_named_scene(shape, number):
@@ -322,6 +324,25 @@ def test_shares_are_shares_of_chips(tmp_path):
     assert len(plain) == len(pasted) == 100
     changed = sum(not same_chip(plain[index], pasted[index]) for index in range(100))
     assert 15 <= changed <= 45
+
+
+@pytest.mark.parametrize("kind", ["elastic", "grid"])
+def test_bent_chips_keep_their_places_on_their_pixels(kind, tmp_path):
+    shapes = [(150, 260), (90, 80)]
+    scenes = [make_coordinate_scene(shape) for shape in shapes]
+    places = draw_places(shapes, 300)
+    how = {"colour": 0.0, "scale": (1, 1), "distort": kind, "distort_pixels": 3.0}
+    chips = make_dataset(scenes, places, tmp_path, **how)
+    checked = 0
+    for index in range(len(chips)):
+        chip = chips[index]
+        for coords in chip.targets.coords:
+            row, col = np.floor(coords + 0.5).astype(int)
+            if chip.valid[row, col]:
+                seen = chip.image[:, row, col] * 100
+                checked += 1
+                assert np.abs(places.coords - seen).max(axis=1).min() < 1.2
+    assert checked > 100
 
 
 def test_without_shares_chips_are_cut_as_they_always_were(tmp_path):

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from landvisor.learn.augment import Chip, draw_geometry, jitter_colour, make_generator
 from landvisor.learn.copy_paste import centre_on, draw_class, draw_spot, paste
 from landvisor.learn.cutting import Cutting, cut, hold_place
+from landvisor.learn.distort import distort, draw_shifts
 from landvisor.learn.recolour import Curves, bend_curves, measure_curves, recolour
 from landvisor.learn.regions import Region, RegionCache
 from landvisor.learn.sampling import Material, Origin, Sampler
@@ -19,7 +20,7 @@ from landvisor.learn.scaling import Scaling
 from landvisor.learn.targets import Geometry
 from landvisor.recipe import FitSpec
 
-_PASTE, _RECOLOUR = 6, 8  # streams of random numbers, apart from those of `sampling`
+_PASTE, _RECOLOUR, _DISTORT = 6, 8, 9  # streams of random numbers, apart from those of `sampling`
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class ChipDataset(Dataset[Chip]):
     def __getitem__(self, index: int) -> Chip:
         generator = make_generator(self.seed, epoch=self.epoch, sample=index)
         origin = self.sampler.choose(index, epoch=self.epoch)
-        found = self._paste(self._cut_chip(origin, generator), index)
+        found = self._distort(self._paste(self._cut_chip(origin, generator), index), index)
         plain = self.scaling.apply(found.image, found.valid)
         moved = self._recolour(found, origin.region, index)
         seen = plain if moved is None else self.scaling.apply(moved, found.valid)
@@ -129,6 +130,16 @@ class ChipDataset(Dataset[Chip]):
         )
         patch = self._cut(origin, geometry, side=at.rows)
         return paste(chip, patch, at=at, stride=self.lesson.stride)
+
+    def _distort(self, chip: Cutting, index: int) -> Cutting:
+        kind = self.spec.distort
+        if kind == "none":
+            return chip
+        generator = np.random.default_rng([self.seed, self.epoch, index, _DISTORT])
+        shifts = draw_shifts(
+            generator, self.material.side, kind=kind, pixels=self.spec.distort_pixels
+        )
+        return distort(chip, shifts, stride=self.lesson.stride)
 
     def _recolour(self, chip: Cutting, region: Region, index: int) -> NDArray[np.float32] | None:
         """Return the image as other light, or another region's, would have it; or None."""
