@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from landvisor.accuracy.assess import Assessment
+    from landvisor.accuracy.draw import DrawSpec, draw_sample
     from landvisor.geo.collection import Collection, open_collection
     from landvisor.geo.histogram import match_histogram
     from landvisor.geo.legend import Legend
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Assessment": "accuracy.assess",
     "Collection": "geo.collection",
+    "DrawSpec": "accuracy.draw",
     "Legend": "geo.legend",
     "Model": "learn.model",
     "Options": "options",
@@ -35,6 +37,7 @@ _HOMES = {
     "Recipe": "recipe",
     "Scene": "geo.scene",
     "assess": "workflow",
+    "draw_sample": "accuracy.draw",
     "fit": "workflow",
     "grow_points": "labels.make",
     "link_points": "labels.make",
@@ -54,6 +57,7 @@ _HOMES = {
 __all__ = [
     "Assessment",
     "Collection",
+    "DrawSpec",
     "Legend",
     "Model",
     "Options",
@@ -61,6 +65,7 @@ __all__ = [
     "Recipe",
     "Scene",
     "assess",
+    "draw_sample",
     "fit",
     "grow_points",
     "link_points",

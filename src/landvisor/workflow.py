@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from landvisor.accuracy.assess import Assessment
+from landvisor.accuracy.frame import Kind
 from landvisor.accuracy.reference import hold_against
 from landvisor.errors import RecipeError
 from landvisor.files import publish_file, work_folder, write_json
@@ -130,6 +131,8 @@ def assess(
     *,
     border: int = 0,
     seed: int = 0,
+    design: Kind | None = None,
+    strata: Path | str | None = None,
     options: Options | None = None,
 ) -> Assessment:
     """Hold finished maps against the masks of a collection, or against points.
@@ -139,6 +142,9 @@ def assess(
         reference: A collection with masks, a mask raster, a points file or `Points`.
         border: Leave out mask pixels this close to a class border, in pixels.
         seed: Of the bootstrap.
+        design: `simple` or `stratified`: how points were drawn at random from the map, for
+            estimates of its accuracy and of areas; a file of `draw_sample` says it by itself.
+        strata: Raster of the strata, where they are not the map's classes.
         options: What surrounds the run.
 
     Raises:
@@ -147,8 +153,10 @@ def assess(
     Example:
         ``print(landvisor.assess("maps", "collection.csv").table())``
     """
-    how = options or Options()
-    return hold_against(Path(maps), reference, options=how, border=border, seed=seed)
+    how, raster = options or Options(), None if strata is None else Path(strata)
+    return hold_against(
+        Path(maps), reference, options=how, border=border, seed=seed, design=design, strata=raster
+    )
 
 
 def map(  # noqa: A001 - the verb of the trade, and of the command line

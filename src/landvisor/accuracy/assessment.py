@@ -10,6 +10,8 @@ import numpy as np
 
 from landvisor.accuracy.bootstrap import Interval
 from landvisor.accuracy.confusion import CLASS_RATES, Confusion
+from landvisor.accuracy.design import Design
+from landvisor.accuracy.design_table import align, lay_out, say_overall
 from landvisor.errors import AssessmentError
 
 FORMAT = 1
@@ -44,6 +46,8 @@ class Assessment:
         statement: What the figures are about: "at labelled places, 5 outer spatial folds".
         reference: What the map was held against.
         notes: What a reader must know besides, one sentence each.
+        design: How a probability sample was drawn and what it says of the whole map; None where
+            the reference is none. With it all rates and intervals are estimates of the map's.
     """
 
     confusion: Confusion
@@ -51,6 +55,11 @@ class Assessment:
     statement: str
     reference: Reference
     notes: tuple[str, ...] = ()
+    design: Design | None = None
+
+    def rates(self) -> dict[str, float]:
+        """Return every rate by name: of the whole map with a design, else of the counts."""
+        return self.confusion.metrics() if self.design is None else self.design.rates()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; NaN becomes null."""
@@ -64,10 +73,11 @@ class Assessment:
             ],
             "counts": counts.counts.tolist(),
             "unmapped": counts.unmapped.tolist(),
-            "rates": {name: _to_json(value) for name, value in counts.metrics().items()},
+            "rates": {name: _to_json(value) for name, value in self.rates().items()},
             "intervals": {k: [_to_json(low), _to_json(high)] for k, (low, high) in self._sorted()},
             "level": LEVEL,
             "notes": list(self.notes),
+            **({} if self.design is None else {"design": self.design.to_dict()}),
         }
 
     @classmethod
@@ -89,24 +99,26 @@ class Assessment:
 
     def summary(self) -> str:
         """Say it in one line."""
-        values = self.confusion.metrics()
+        values = self.rates()
         parts = [
             f"{title} {_format(values[name])}{self._format_interval(name)}"
             for name, title in _TITLES.items()
         ]
+        if self.design is not None:
+            parts[0] = say_overall(self.design)
         return f"{', '.join(parts)}; {self.statement}; {self.reference.places} labelled"
 
     def table(self) -> str:
         """Lay out the rates of every class, the summary and the notes for a terminal."""
         head = ["class", "reference", "map", "UA", "PA", "F1", "IoU", "F1, 95 % interval"]
-        lines = _align([head, *self._rows()])
+        lines = align([head, *self._rows()]) if self.design is None else lay_out(self.design)
         notes = [f"note: {note}" for note in self.notes]
         return "\n".join([*lines, "", self.summary(), *notes])
 
     def _rows(self) -> list[list[str]]:
         counts = self.confusion
         totals = zip(counts.counts.sum(axis=1), counts.counts.sum(axis=0), strict=True)
-        values = counts.metrics()
+        values = self.rates()
         return [
             [name, str(held), str(mapped)]
             + [_format(values[f"{rate}.{label}"]) for rate in CLASS_RATES]
@@ -136,8 +148,11 @@ def _parse(content: dict[str, Any]) -> Assessment:
         for name, (low, high) in content["intervals"].items()
     }
     reference = Reference(**content["reference"])
+    design = None
+    if content.get("design") is not None:
+        design = Design.from_dict(content["design"], ids=confusion.ids, names=confusion.names)
     notes = tuple(content["notes"])
-    return Assessment(confusion, intervals, content["statement"], reference, notes)
+    return Assessment(confusion, intervals, content["statement"], reference, notes, design)
 
 
 def _to_json(value: float) -> float | None:
@@ -150,17 +165,3 @@ def _from_json(value: float | None) -> float:
 
 def _format(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
-
-
-def _align(rows: list[list[str]]) -> list[str]:
-    """Pad cells to their columns: the first to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            [
-                row[0].ljust(widths[0]),
-                *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)),
-            ]
-        ).rstrip()
-        for row in rows
-    ]

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landvisor.accuracy.assess import Assessment, assess_mask, assess_places
 from landvisor.accuracy.folds import assign_folds
+from landvisor.accuracy.frame import Kind
+from landvisor.accuracy.record import read_record
+from landvisor.accuracy.sampled import assess_sample
 from landvisor.errors import AssessmentError
+from landvisor.geo.class_map import ClassMap
 from landvisor.geo.collection import Collection, CollectionSource, as_collection
 from landvisor.geo.legend import UNLABELLED, Legend, read_legend
 from landvisor.geo.locate import locate
@@ -22,6 +27,10 @@ from landvisor.geo.styles import read_map_legend
 from landvisor.geo.vectors import FORMATS, read_table
 from landvisor.options import Options
 
+NO_AREA = (
+    "The reference is not known to be a probability sample, so no claim on the accuracy of the "
+    "whole map or on the area of a class can be made from it."
+)
 _INTERVAL_FOLDS = 5
 
 
@@ -32,6 +41,8 @@ def hold_against(
     options: Options,
     border: int = 0,
     seed: int = 0,
+    design: Kind | None = None,
+    strata: Path | None = None,
 ) -> Assessment:
     """Hold a map or a folder of maps against whatever reference a user names.
 
@@ -41,24 +52,51 @@ def hold_against(
         options: How the reference is read.
         border: Leave out mask pixels this close to a class border.
         seed: Of the bootstrap.
+        design: How the places of the reference were drawn from the map; None takes them for a
+            probability sample only if their file says how `draw_sample` drew it.
+        strata: Raster of the strata of a stratified sample, see `assess_sample`.
 
     Raises:
-        AssessmentError: If maps and reference have nothing in common.
+        AssessmentError: If maps and reference have nothing in common, or contradict the design.
     """
+    if strata is not None and design != "stratified":
+        raise AssessmentError(f"strata {str(strata)!r} go with --design stratified; give both")
     found = find_maps(maps)
     given = read_legend(options.legend) if options.legend else None
     legend = map_legend(found[0], given)
     if not isinstance(reference, Points) and not _names_points(reference):
+        _check_no_design(design)
         collection = _with_mask(as_collection(reference).select(options.split))
         return assess_against_masks(found, collection, legend=legend, border=border, seed=seed)
+    record = None
     if not isinstance(reference, Points):
+        path = Path(str(reference))
+        record = read_record(path)
         reference = read_points(
-            Path(str(reference)),
-            class_column=options.class_column,
-            crs=options.crs,
-            legend=legend,
+            path, class_column=options.class_column, crs=options.crs, legend=legend
         )
-    return assess_against_points(found, reference, legend=legend, seed=seed)
+    kind = design or (cast(Kind, record.kind) if record else None)
+    if kind is None:
+        return assess_against_points(found, reference, legend=legend, seed=seed)
+    classes = ClassMap(_only(found), legend)
+    return assess_sample(classes, reference, kind=kind, strata=strata, record=record)
+
+
+def _check_no_design(design: Kind | None) -> None:
+    if design is not None:
+        raise AssessmentError(
+            f"--design {design} was given with masks, whose pixels nobody drew at random; give "
+            "labelled places, or leave --design out to count all pixels of the masks"
+        )
+
+
+def _only(maps: Sequence[Path]) -> Scene:
+    if len(maps) > 1:
+        raise AssessmentError(
+            f"a sample was drawn from one map, and {len(maps)} were found; name one file, or make "
+            "a mosaic with `predict --mosaic` and draw from that"
+        )
+    return open_scene(maps[0])
 
 
 def _names_points(reference: CollectionSource) -> bool:
@@ -112,7 +150,7 @@ def assess_against_masks(
         AssessmentError: If a scene has no map.
     """
     pairs = _read_pairs(maps, collection)
-    return assess_mask(pairs, legend=legend, border=border, seed=seed)
+    return assess_mask(pairs, legend=legend, border=border, seed=seed, notes=(NO_AREA,))
 
 
 def assess_against_points(
@@ -149,7 +187,7 @@ def assess_against_points(
         statement="at labelled places",
         block=block,
         seed=seed,
-        notes=(note, *located.notes),
+        notes=(note, NO_AREA, *located.notes),
     )
 
 

@@ -20,7 +20,7 @@ draw_options = o.options(
                  help="How points are drawn."),
     click.option("--n", type=click.IntRange(1),
                  help="Points per image (random, clustered, budget), per class and image "
-                 "(per_class), or step in pixels (grid); 10 by default."),
+                 "(per_class), or step in pixels (grid), 10 by default; with --from-map, in all."),
     click.option("--placement", type=click.Choice(["random", "interior"]),
                  help="per_object: where on its object."),
     click.option("--min-area", type=click.IntRange(1),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 Values = dict[str, Any]
 _PROGRESS = 16  # characters that a progress line takes at most
+DESIGNS = ("simple", "stratified")
 MODELS = ("auto", *NETWORKS, "instant", "bank", "forest")
 BACKENDS = (
     "auto", "torch", "torch-fp32", "torch-bf16",

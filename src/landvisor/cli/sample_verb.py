@@ -1,4 +1,4 @@
-"""`landvisor sample`: labelled points drawn from masks, once, to be kept."""
+"""`landvisor sample`: points drawn from masks, or places to label drawn from a map."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ import click
 
 from landvisor.cli import options as o
 from landvisor.cli.draw_options import check_usage, draw_options, make_rule
+from landvisor.cli.reference_options import (
+    check_reference_usage,
+    draw_reference,
+    reference_options,
+)
 
 
 @click.command("sample")
-@click.argument("image", metavar="COLLECTION|IMAGE")
+@click.argument("image", metavar="COLLECTION|IMAGE|MAP")
 @click.option("--mask", type=click.Path(path_type=Path), help="Mask of a single IMAGE.")
 @draw_options
+@reference_options
 @click.option("--legend", type=click.Path(path_type=Path), help="A legend.toml.")
 @o.workers_option
 @o.out_option("GeoPackage to write.")
@@ -23,10 +29,19 @@ from landvisor.cli.draw_options import check_usage, draw_options, make_rule
 def command(image: str, **values: Any) -> None:
     """Draw labelled points from the masks of COLLECTION, or from --mask on IMAGE.
 
-    Without --split, scenes of split test are left out.
+    With --from-map, draw places from MAP for people to label: a probability sample, of which
+    `assess` then tells accuracy and areas. Without --split, scenes of split test are left out.
     """
     o.start_talking(values)
+    check_reference_usage(values)
+    if values["from_map"]:
+        draw_reference(image, values)
+        return
     check_usage(values)
+    _simulate(image, values)
+
+
+def _simulate(image: str, values: dict[str, Any]) -> None:
     from landvisor.geo.legend import read_legend
     from landvisor.geo.vectors import check_geopackage
     from landvisor.labels.sampling import sample_collection, write_sample

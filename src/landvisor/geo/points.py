@@ -46,12 +46,14 @@ class Points:
         legend: The classes, given or derived.
         notes: What was decided while reading, one sentence each.
         numbered: Text classes were given ids without a legend: no mask knows these ids.
+        matched: (label as the file has it, id of its class), every pair once.
     """
 
     frame: Any
     legend: Legend
     notes: tuple[str, ...] = ()
     numbered: bool = False
+    matched: tuple[tuple[str, int], ...] = ()
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -99,14 +101,14 @@ def read_points(
         frame = frame.assign(class_name=PRESENCE)
     # nothing says which class of a legend presences are
     known = None if column is None else legend
-    frame, found, notes, numbered = _classify(frame, column or "class_name", known)
+    frame, found, notes, numbered, matched = _classify(frame, column or "class_name", known)
     if column is None:
         unused = "; the legend is not used" if legend else ""
         notes = (f"no class column: each feature is taken as class {PRESENCE!r}{unused}",)
     if nowhere.any():
         lost = say_count(int(nowhere.sum()), "feature")
         notes = (*notes, f"{lost} without a geometry left out")
-    return Points(_with_defaults(frame), found, notes, numbered)
+    return Points(_with_defaults(frame), found, notes, numbered, matched)
 
 
 def places_to_points(places: Places, scenes: Sequence[Scene], legend: Legend) -> Points:
@@ -253,11 +255,11 @@ def _find_column(frame: Any, wanted: str | None) -> str | None:
 
 def _classify(
     frame: Any, column: str, legend: Legend | None
-) -> tuple[Any, Legend, tuple[str, ...], bool]:
+) -> tuple[Any, Legend, tuple[str, ...], bool, tuple[tuple[str, int], ...]]:
     """Give every feature a class id of the legend, making a legend where none is given.
 
     Returns:
-        The features, the legend, notes, and whether the ids are made up.
+        The features, the legend, notes, whether the ids are made up, and what was matched.
     """
     empty = frame[column].isna() | (frame[column].astype(str).str.strip() == "")
     frame = frame[~empty].reset_index(drop=True)
@@ -280,15 +282,17 @@ def _classify(
     note = f"class column: {used}"
     if empty.any():
         note += f"; {say_count(int(empty.sum()), 'feature')} without a class left out"
-    notes = (note, *_describe_spellings(names, numbers))
+    matched = tuple(sorted(set(zip(names, numbers.tolist(), strict=True))))
+    notes = (note, *_describe_spellings(matched))
     labels = [known[int(i)] for i in numbers]
-    return frame.assign(class_id=numbers.astype(np.int64), class_name=labels), found, notes, made_up
+    frame = frame.assign(class_id=numbers.astype(np.int64), class_name=labels)
+    return frame, found, notes, made_up, matched
 
 
-def _describe_spellings(names: Sequence[str], numbers: np.ndarray[Any, Any]) -> tuple[str, ...]:
+def _describe_spellings(matched: Sequence[tuple[str, int]]) -> tuple[str, ...]:
     """Say which spellings of a file became one class."""
     spellings: dict[int, list[str]] = {}
-    for number, name in sorted(set(zip(numbers.tolist(), names, strict=True))):
+    for name, number in sorted(matched, key=lambda pair: pair[::-1]):
         spellings.setdefault(number, []).append(name)
     merged = [f"({list_few(map(repr, s))})" for s in spellings.values() if len(s) > 1]
     return (f"spellings taken as one class: {list_few(merged)}",) if merged else ()
