@@ -165,7 +165,7 @@ def test_a_stratum_without_an_error_never_gives_an_interval_without_width():
 
 
 def test_a_class_that_was_never_met_has_an_upper_bound():
-    counts = by_map_class([[50, 0, 0], [1, 49, 0]][:2] + [[0, 0, 0]])[:2]
+    counts = by_map_class([[50, 0, 0], [1, 49, 0], [0, 0, 0]])[:2]
     found = estimate_accuracy(counts, [1000, 2000])
     assert found.share.value[2] == 0
     assert 0 < found.share.high[2] < 0.1

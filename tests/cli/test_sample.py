@@ -150,3 +150,80 @@ def test_scenes_that_are_left_out_are_told(collection, tmp_path, options, said):
     told = invoke(collection, *options, "-o", tmp_path / "p.gpkg").stderr
     assert told.startswith(said)
     assert bool(told) == bool(said)
+
+
+@pytest.fixture
+def class_map(tmp_path, make_tif):
+    """A plain class raster with its legend."""
+    classes = np.resize([1, 1, 1, 2], (50, 40)).astype(np.uint8)
+    legend = tmp_path / "legend.toml"
+    legend.write_text('[[class]]\nid = 1\nname = "grass"\n[[class]]\nid = 2\nname = "sand"\n')
+    return make_tif("classes.tif", classes), legend
+
+
+def test_places_are_drawn_from_a_map_for_people_to_label(class_map, tmp_path):
+    path, legend = class_map
+    how = ("--from-map", "--legend", legend, "--allocation", "equal", "--n", 30, "--seed", 4)
+    result = invoke(path, *how, "-o", tmp_path / "s.gpkg")
+    assert result.exit_code == 0, result.output
+    assert "grass     1,500   75.00 %      15" in result.stdout
+    assert "stratified random sample from the classes of the map, equal allocation, seed 4" in (
+        result.stdout
+    )
+    told = json.loads(invoke(path, *how, "--json", "-o", tmp_path / "t.gpkg").stdout)
+    assert [stratum["units"] for stratum in told["strata"]] == [15, 15]
+
+
+def test_a_wanted_standard_error_says_how_many(class_map, tmp_path):
+    path, legend = class_map
+    result = invoke(
+        path, "--from-map", "--legend", legend, "--design", "simple", "--standard-error", 0.05,
+        "--expected-accuracy", 0.8, "--json", "-o", tmp_path / "s.gpkg",
+    )  # fmt: skip
+    assert json.loads(result.stdout)["places"] == 63  # 0.16 / 0.05² = 64, by 1 + 64 / 2,000
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--n", 5, "--strategy", "grid"), "--strategy does nothing with --from-map"),
+        (("--n", 5, "--split", "test"), "--split does nothing with --from-map"),
+        (("--n", 5, "--aoi", "a.gpkg"), "--aoi does nothing with --from-map"),
+        ((), "either --n or --standard-error"),
+        (("--n", 5, "--standard-error", 0.1), "either --n or --standard-error"),
+        (("--n", 5, "--design", "simple", "--minimum", 3), "--minimum goes with --design strat"),
+    ],
+)
+def test_options_that_do_not_go_with_a_map_are_bad_usage(class_map, tmp_path, options, says):
+    result = invoke(class_map[0], "--from-map", *options, "-o", tmp_path / "s.gpkg")
+    assert result.exit_code == 2
+    assert says in result.stderr
+
+
+@pytest.mark.parametrize("option", [("--design", "simple"), ("--standard-error", 0.1)])
+def test_options_of_a_draw_from_a_map_are_bad_usage_without_it(collection, tmp_path, option):
+    result = invoke(collection, *option, "-o", tmp_path / "s.gpkg")
+    assert result.exit_code == 2
+    assert f"{option[0]} goes with --from-map" in result.stderr
+
+
+def test_a_map_is_never_replaced_by_its_sample(class_map, tmp_path, capsys):
+    path, legend = class_map
+    with pytest.raises(SystemExit) as stop:
+        main(["sample", str(path), "--from-map", "--n", "5", "--legend", str(legend), "--out",
+              str(tmp_path / "s.tif")])  # fmt: skip
+    assert stop.value.code == 1
+    assert "end it in .gpkg" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--strata", "s.tif"), "--strata goes with --design stratified"),
+        (("--design", "simple", "--border", "2"), "--border is for masks"),
+    ],
+)
+def test_assess_refuses_what_it_would_ignore(options, says):
+    result = CliRunner().invoke(group, ["assess", "map.tif", "p.gpkg", *options])
+    assert result.exit_code == 2
+    assert says in result.stderr
