@@ -38,7 +38,7 @@ def test_olofsson_equal_and_proportional_allocation():
 @pytest.mark.parametrize("allocation", ALLOCATIONS)
 @pytest.mark.parametrize("standard_error", [0.005, 0.01, 0.03])
 def test_the_wanted_standard_error_is_met_and_no_unit_is_wasted(allocation, standard_error):
-    n, units = find(allocation, standard_error)
+    _, units = find(allocation, standard_error)
     reached = expect_error(units, pixels=PIXELS, accuracy=ACCURACY)
     assert reached == pytest.approx(standard_error, rel=0.02)
 

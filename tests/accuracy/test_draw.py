@@ -56,7 +56,7 @@ def test_all_pixels_have_the_same_chance(small_map):
     generator = np.random.default_rng(0)
     for _ in range(100):
         ranks = np.sort(generator.choice(11_100, 1110, replace=False, shuffle=False))
-        pixels, codes = pick_pixels(frame, census, {0: ranks})
+        pixels, _ = pick_pixels(frame, census, {0: ranks})
         assert len(pixels) == 1110
         np.add.at(times, tuple(pixels.T), 1)
     assert np.all(times[classes == 0] == 0)
@@ -173,6 +173,14 @@ def test_a_toml_names_strata_and_a_number_holds_for_all(small_map, tmp_path):
     assert by_class.expected_error == pytest.approx(0.02, rel=0.02)
     assert even.expected_error == pytest.approx(0.02, rel=0.02)
     assert len(even.points) == 592  # 0.25 / 0.02² = 625, by 1 + 625 / 11,100 pixels
+
+
+def test_the_wanted_error_is_reached_although_minima_take_places_away(small_map):
+    spec = DrawSpec(standard_error=0.03, expected_accuracy=0.8, minimum=60)
+    drawn = draw_sample(small_map[0], spec)
+    assert drawn.expected_error <= 0.03 * 1.001
+    assert min(drawn.record.units) >= 60
+    assert len(drawn.points) > 0.16 / 0.03**2
 
 
 def test_a_simple_sample_knows_no_strata(small_map, make_tif):

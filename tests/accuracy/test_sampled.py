@@ -7,12 +7,15 @@ import numpy as np
 import pandas as pd
 import pyogrio
 import pytest
+from affine import Affine
 from shapely.geometry import box
 
 from landvisor.accuracy.assessment import Assessment
 from landvisor.accuracy.draw import DrawSpec, draw_sample
 from landvisor.accuracy.reference import NO_AREA, hold_against
 from landvisor.errors import AssessmentError, PointsError
+from landvisor.geo.areas import measure_areas
+from landvisor.geo.legend import read_legend
 from landvisor.geo.rasters import open_scene
 from landvisor.geo.styles import read_map_legend
 from landvisor.options import Options
@@ -118,7 +121,7 @@ def test_the_table_holds_strata_rates_areas_and_says_which_intervals(small_map, 
 def test_the_classes_of_the_map_are_the_strata_where_nothing_else_is_said(
     small_map, draw, label, make_points, truth
 ):
-    folder, classes = small_map
+    folder = small_map[0]
     drawn = label(draw(n=200))
     frame = geopandas.read_file(drawn, layer="points")
     plain = make_points("p.gpkg", frame[["row", "col"]], label=list(frame["class_name"]))
@@ -225,6 +228,38 @@ def test_a_design_that_the_file_contradicts_is_refused(small_map, draw, label):
 def test_strata_without_a_unit_are_refused(small_map, make_points):
     points = make_points("p.gpkg", [[0, 3], [0, 4], [1, 3]], label=["grass"] * 3)
     refuse(small_map[0], points, "no labelled place lies in", design="stratified")
+
+
+def test_a_class_without_a_unit_can_be_merged_into_another(small_map, make_points, tmp_path):
+    folder, classes = small_map
+    pixels = np.argwhere((classes == 1) | (classes == 2))[::400]
+    labels = [NAMES[int(classes[tuple(pixel)])] for pixel in pixels]
+    points = make_points("p.gpkg", pixels, label=labels)
+    refuse(folder, points, r"in 'water' \(14 % of the map\).*`as` in --legend", design="stratified")
+    legend = tmp_path / "legend.toml"
+    legend.write_text(
+        '[[class]]\nid = 1\nname = "grass"\n[[class]]\nid = 2\nname = "sand"\n'
+        '[[class]]\nid = 3\nname = "water"\nas = "sand"\n'
+    )
+    found = hold_against(folder, points, options=Options(legend=legend), design="stratified")
+    assert [s.pixels for s in found.design.strata] == [(classes == 1).sum(), (classes > 1).sum()]
+
+
+def test_pixels_of_unequal_size_are_told_and_measured_on_the_ellipsoid(make_tif, tmp_path):
+    classes = np.resize([1, 2], (60, 5)).astype(np.uint8)
+    path = make_tif("m.tif", classes, crs="EPSG:4326", transform=Affine(1, 0, 0, 0, -1, 60))
+    legend = tmp_path / "legend.toml"
+    legend.write_text('[[class]]\nid = 1\nname = "a"\n[[class]]\nid = 2\nname = "b"\n')
+    rows, cols = np.divmod(np.arange(0, 300, 7), 5)
+    table = pd.DataFrame({"lon": cols + 0.5, "lat": 59.5 - rows, "class": classes[rows, cols]})
+    table.to_csv(tmp_path / "p.csv", index=False)
+    found = hold_against(
+        path, tmp_path / "p.csv", options=Options(legend=legend), design="stratified"
+    )
+    total = sum(row["m2"]["value"] for row in found.to_dict()["design"]["classes"])
+    measured = measure_areas(path, legend=read_legend(legend))
+    assert total == pytest.approx(sum(c.area for c in measured.classes))
+    assert any("pixels differ in size by 9" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
 from landvisor.accuracy.assess import assess_places
+from landvisor.accuracy.design import Design
+from landvisor.accuracy.frame import Stratum
 from landvisor.report.map_page import MapPage, render_map_page
 
 
@@ -132,3 +135,32 @@ def test_an_assessment_without_intervals_says_so(legend, rgb, classes):
 
 def test_equal_values_give_an_equal_page(page, html):
     assert render_map_page(page) == html
+
+
+def test_a_random_sample_of_the_map_is_told_with_the_areas(page, legend):
+    size = len(legend.ids)
+    counts = np.zeros((1, size, size), dtype=np.int64)
+    counts[0, :2, :2] = [[40, 5], [3, 52]]
+    design = Design(
+        kind="simple",
+        source="the whole map",
+        strata=(Stratum("map", 10_000, 1_000_000.0),),
+        counts=counts,
+        ids=legend.ids,
+        names=legend.names,
+        mapped=(4300, 5700, *[0] * (size - 2)),
+        nested=False,
+    )
+    known = page.assessment | {
+        "counts": counts[0].tolist(),
+        "classes": [{"id": i, "name": n} for i, n in zip(legend.ids, legend.names, strict=True)],
+        "rates": {k: None if v != v else v for k, v in design.rates().items()},
+        "intervals": {},
+        "design": design.to_dict(),
+    }
+    html = render_map_page(replace(page, assessment=known))
+    assert "Overall accuracy of the map" in html
+    assert "The reference is a simple random sample of the map." in html
+    assert "This figure holds at labelled places" not in html
+    assert "45.0 ha (" in html
+    assert "<td>0.430</td><td>0.450" in html

@@ -24,6 +24,7 @@ from landvisor.geo.places import make_places
 from landvisor.geo.points import Points, places_to_points, write_points
 from landvisor.geo.vectors import check_geopackage
 
+_NEARLY = 1e-3  # of a wanted standard error, which whole units may miss
 FEW = 50
 """Units of a stratum below which Olofsson et al. (2014), section 5.1.2, expect rough figures."""
 
@@ -186,16 +187,38 @@ def _plan(
     accuracy, said = read_expected(frame, census, spec.expected_accuracy, needed=needed)
     allocation = "proportional" if simple else spec.allocation
     shares = find_shares(allocation, pixels, accuracy)
-    n, how = spec.n, "equal chances" if simple else f"{allocation} allocation"
-    if spec.standard_error is not None:
-        n = find_size(spec.standard_error, shares=shares, pixels=pixels, accuracy=accuracy)
-        how += f", for a standard error of {spec.standard_error:g}"
-    assert n is not None, "a spec has either"
+    how = "equal chances" if simple else f"{allocation} allocation"
     minimum = 1 if simple else spec.minimum
-    n = max(n, int(np.minimum(pixels, minimum).sum())) if spec.n is None else n
-    units = allocate(min(n, int(pixels.sum())), shares=shares, pixels=pixels, minimum=minimum)
+    if spec.standard_error is None:
+        assert spec.n is not None, "a spec has either"
+        units = allocate(spec.n, shares=shares, pixels=pixels, minimum=minimum)
+    else:
+        how += f", for a standard error of {spec.standard_error:g}"
+        units = _reach_error(
+            spec.standard_error, shares=shares, pixels=pixels, accuracy=accuracy, minimum=minimum
+        )
     error = expect_error(units, pixels=pixels, accuracy=accuracy) if said else float("nan")
     return units, how, error, said
+
+
+def _reach_error(
+    wanted: float,
+    *,
+    shares: NDArray[np.float64],
+    pixels: NDArray[np.int64],
+    accuracy: NDArray[np.float64],
+    minimum: int,
+) -> NDArray[np.int64]:
+    """Allocate as few units as give a wanted standard error, with what the minima take away."""
+    n = find_size(wanted, shares=shares, pixels=pixels, accuracy=accuracy)
+    n = max(n, int(np.minimum(pixels, minimum).sum()))
+    while True:
+        n = min(n, int(pixels.sum()))
+        units = allocate(n, shares=shares, pixels=pixels, minimum=minimum)
+        reached = expect_error(units, pixels=pixels, accuracy=accuracy)
+        if reached <= wanted * (1 + _NEARLY) or n == pixels.sum():
+            return units
+        n += max(1, n // 200)
 
 
 def _make_points(

@@ -222,7 +222,7 @@ def _search(
         inside, outside = np.where(possible, found, inside), np.where(possible, outside, found)
     rise = outside - inside
     part = np.divide(-inside, rise, out=np.zeros_like(rise), where=rise > 0)
-    return inner + (outer - inner) * np.clip(part, 0, 1)
+    return np.asarray(inner + (outer - inner) * np.clip(part, 0, 1))
 
 
 def _reach(sample: _Sample, values: NDArray[np.float64], *, side: int) -> NDArray[np.float64]:

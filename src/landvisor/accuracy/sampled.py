@@ -80,7 +80,7 @@ def assess_sample(
         record=record if strata is None else None,
     )  # fmt: skip
     design = _count(frame, census, units, membership)
-    _check_strata(design)
+    _check_strata(design, mergeable=record is None and strata is None)
     notes = (
         *_match_labels(points),
         *notes,
@@ -159,16 +159,16 @@ def _count(frame: Frame, census: Census, units: _Units, membership: Membership) 
     )
 
 
-def _check_strata(design: Design) -> None:
+def _check_strata(design: Design, *, mergeable: bool) -> None:
     """Refuse strata of which the sample says nothing, or more than there is."""
     pairs = list(zip(design.strata, design.units.tolist(), strict=True))
     empty = [s for s, units in pairs if not units]
     if empty:
         share = 100 * sum(s.pixels for s in empty) / int(design.pixels.sum())
+        cure = ", or merge the class into another with `as` in --legend" if mergeable else ""
         raise AssessmentError(
             f"no labelled place lies in {_name(empty)} ({share:.2g} % of the map), so nothing can "
-            "be said of it; label a place there, or merge the class into another with `as` in "
-            "--legend"
+            f"be said of it; label a place there{cure}"
         )
     over = next(((s, units) for s, units in pairs if units > s.pixels), None)
     if over is not None:

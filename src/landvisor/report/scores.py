@@ -44,6 +44,23 @@ class ClassScores:
     iou: Rate
 
 
+@dataclass(frozen=True)
+class AreaRow:
+    """How much of the whole map a class covers in truth, as a sample estimates it.
+
+    Attributes:
+        name: Of the class.
+        mapped: Share of the mapped pixels.
+        share: Estimated share, and its interval.
+        amount: Hectares, or pixels where the map has no CRS, with the interval, as text.
+    """
+
+    name: str
+    mapped: float
+    share: Rate
+    amount: str
+
+
 @dataclass(frozen=True, eq=False)
 class Scores:
     """An assessment as a reader meets it.
@@ -58,6 +75,9 @@ class Scores:
         reference: `drawn, places, blocks, resamples`: how the reference came about.
         level: Share of the interval, such as 0.95.
         notes: What a reader must know besides.
+        design: `simple` or `stratified` where the reference is a random sample of the map; the
+            rates are then estimates of the map's. Else empty.
+        areas: Estimated areas by class; none without a design.
     """
 
     oa: Rate
@@ -69,11 +89,14 @@ class Scores:
     reference: Mapping[str, Any]
     level: float
     notes: tuple[str, ...]
+    design: str = ""
+    areas: tuple[AreaRow, ...] = ()
 
 
 def read_scores(assessment: Mapping[str, Any]) -> Scores:
     """Read what `Assessment.to_dict` returned."""
     counts = np.array(assessment["counts"], dtype=np.int64)
+    design = assessment.get("design")
     return Scores(
         oa=_read_rate(assessment, "oa"),
         mean_f1=_read_rate(assessment, "mean_f1"),
@@ -87,7 +110,29 @@ def read_scores(assessment: Mapping[str, Any]) -> Scores:
         reference=assessment["reference"],
         level=float(assessment["level"]),
         notes=tuple(assessment["notes"]),
+        design=str(design["kind"]) if design else "",
+        areas=_read_areas(design) if design else (),
     )
+
+
+def _read_areas(design: Mapping[str, Any]) -> tuple[AreaRow, ...]:
+    total = sum(stratum["pixels"] for stratum in design["strata"])
+    rows = []
+    for entry in design["classes"]:
+        share = entry["share"]
+        known, unit, factor = entry["m2"], "ha", 1e-4
+        if known is None:
+            known, unit, factor = entry["pixels"], "pixels", 1.0
+        value, low, high = (factor * known[key] for key in ("value", "low", "high"))
+        rows.append(
+            AreaRow(
+                name=str(entry["name"]),
+                mapped=entry["mapped_pixels"] / total,
+                share=Rate(share["value"], (share["low"], share["high"])),
+                amount=f"{value:,.1f} {unit} ({low:,.1f} to {high:,.1f})",
+            )
+        )
+    return tuple(rows)
 
 
 def _read_class(
