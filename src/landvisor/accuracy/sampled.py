@@ -258,7 +258,7 @@ def _conclude(design: Design, notes: tuple[str, ...]) -> Assessment:
     return Assessment(
         confusion=pooled,
         intervals=design.intervals(),
-        statement=f"of the whole map, estimated from a {kind} random sample",
+        statement=f"for the whole map, estimated from a {kind} random sample",
         reference=Reference(f"{kind} random sample", total, 0, 0),
         notes=notes,
         design=design,
