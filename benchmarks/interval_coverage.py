@@ -1,6 +1,6 @@
 """How often the intervals of a random sample hold the truth, over draws from maps that are known.
 
-    python benchmarks/coverage.py --draws 2000
+    python benchmarks/interval_coverage.py --draws 2000
 
 Three maps of known errors are sampled without replacement, thousands of times. A 95 % interval
 should hold the truth in 95 % of the draws. Beside each, in brackets: 1.96 standard errors.
