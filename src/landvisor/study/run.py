@@ -95,7 +95,11 @@ def run_study(study: Study, *, out: Path | str, how: How | None = None) -> dict[
     try:
         ledger.enter_plan(store, plan)
         wanted = _choose(store, plan, what)
-        with register(home) as runner, _beating(home, runner), gather_hands(what.workers, what.dask) as (team, slots):
+        with (
+            register(home) as runner,
+            _beating(home, runner),
+            gather_hands(what.workers, what.dask) as (team, slots),
+        ):
             _Loop(store, plan, runner, what).work(wanted, team, slots)
         members = store.members(study.spec.name, study.variant)
     finally:
