@@ -5,14 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
-from rasterio.errors import NotGeoreferencedWarning
 
 from landvisor.geo.collection import Collection, Item, write_collection
+from landvisor.geo.handles import open_quietly
 from landvisor.geo.legend import LandClass, Legend, write_legend
 from landvisor.study.read import parse_study
-
-pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
 LEGEND = Legend((
     LandClass(0, "sky", "#000000", ignore=True),
@@ -62,7 +59,7 @@ def draw_image(generator):
 def write_image(data, path):
     count, rows, cols = data.shape
     profile = {"driver": "PNG", "count": count, "height": rows, "width": cols, "dtype": "uint8"}
-    with rasterio.open(path, "w", **profile) as target:
+    with open_quietly(path, "w", **profile) as target:
         target.write(data)
 
 
@@ -71,13 +68,12 @@ def collection(tmp_path_factory) -> Path:
     """The folder of a collection of 15 images of 24 x 36 pixels in groups of three."""
     folder = tmp_path_factory.mktemp("tiny")
     items = []
-    with pytest.warns(NotGeoreferencedWarning):
-        for number, split in enumerate(SPLITS):
-            image, mask = draw_image(np.random.default_rng(number))
-            paths = folder / f"im{number:02d}.png", folder / f"mask{number:02d}.png"
-            write_image(image, paths[0])
-            write_image(mask[None], paths[1])
-            items.append(Item(paths[0].stem, *paths, split, f"group {number // 3}"))
+    for number, split in enumerate(SPLITS):
+        image, mask = draw_image(np.random.default_rng(number))
+        paths = folder / f"im{number:02d}.png", folder / f"mask{number:02d}.png"
+        write_image(image, paths[0])
+        write_image(mask[None], paths[1])
+        items.append(Item(paths[0].stem, *paths, split, f"group {number // 3}"))
     write_legend(LEGEND, folder / "legend.toml")
     write_collection(Collection(tuple(items), LEGEND), folder / "collection.csv")
     return folder

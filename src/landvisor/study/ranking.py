@@ -37,10 +37,8 @@ def rank_by_loss(measured: Measured, losses: NDArray[np.float64]) -> LossRanking
     References:
         Spearman (1904), doi:10.2307/1412159; p by permutation of the arms.
     """
-    known: NDArray[np.bool_] = ~np.isnan(losses).any(axis=1) & ~np.isnan(measured.values).any(
-        axis=1
-    )
-    names = [arm for arm, keep in zip(measured.table.arms, known.tolist(), strict=True) if keep]
+    known = np.flatnonzero(np.isfinite(losses + measured.values).all(axis=1))
+    names = [measured.table.arms[k] for k in known.tolist()]
     loss, value = losses[known].mean(axis=1), measured.values[known].mean(axis=1)
     ranks = stats.rankdata(loss), stats.rankdata(-value)
     rows = [

@@ -139,9 +139,7 @@ def _check_scorings(spec: StudySpec) -> None:
         if scoring.reference == "linked" and scoring.link.area == "none":
             raise StudyError(f"scoring {name!r} links nothing; set its link.area to another")
         if scoring.reference != "masks" and scoring.border:
-            raise StudyError(
-                f"scoring {name!r} is not of masks, which have borders; leave border 0"
-            )
+            raise StudyError(f"scoring {name!r} is not of masks, which have borders; set border 0")
         if scoring.reference != "masks" and scoring.points.strategy == "masks":
             raise StudyError(f"scoring {name!r} is at points; set its points.strategy to another")
 

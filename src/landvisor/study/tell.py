@@ -87,7 +87,7 @@ def _say_arms(found: Analysis) -> str:
     chosen = [arm for arm in found.arms if arm.measure.split == "test"]
     measures = list(dict.fromkeys(arm.measure for arm in chosen))
     head = ["test", *(_say_measure(m.metric, m.scoring) for m in measures)]
-    rows = {}
+    rows: dict[str, list[str]] = {}
     for arm in chosen:
         spread = "" if arm.sd is None else f" ± {arm.sd:.4f}"
         rows.setdefault(arm.arm, [arm.arm]).append(f"{arm.mean:.4f}{spread}")
