@@ -93,3 +93,9 @@ def make_study(collection):
         return parse_study({**content, **changes}, folder=collection)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def whole_study(collection):
+    """The study as it stands, eight runs."""
+    return parse_study(CONTENT, folder=collection)

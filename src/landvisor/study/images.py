@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 _TABLE, _LEGEND = "collection.csv", "legend.toml"
 _UNLABELLED = 255  # of resized masks
-_BLANK = 127  # a pixel is data where most of what it averages is
+_BLANK = 127  # a pixel is data where half or more of what it averages is
 
 
 @dataclass(frozen=True)
@@ -134,9 +134,10 @@ def _open(data: DataSpec, base: Path, home: Path) -> Collection:
 
 
 def make_once(target: Path, fill: Any) -> Path:
-    """Return a folder that `fill` has filled, aside and then renamed, now or at an earlier time.
+    """Return a folder that `fill` has filled, now or at an earlier time.
 
-    Two processes may fill it at the same time: the first to end counts, and both made the same.
+    It is filled aside and then renamed. Two processes may fill it at the same time: the first to
+    end counts, and both made the same.
     """
     if not target.is_dir():
         with aside(target) as folder:

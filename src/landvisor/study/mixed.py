@@ -38,7 +38,7 @@ class Mixed:
 
 
 def fit_mixed(measured: Measured, vector: NDArray[np.float64]) -> Mixed:
-    """Fit the metric within units by arm, with unit, seed, run and unit by arm as random effects.
+    """Fit the metric within units by arm; unit, seed and their products with arm are random.
 
     y = arm + unit + seed + (arm × seed) + (arm × unit) + rest, by restricted maximum likelihood.
     Seeds and units are common to all arms, so that both pair; (arm × seed) is the chance of

@@ -46,7 +46,7 @@ class Reference:
             self._made = _make(scoring, images, split)
 
     def read(self, item: Item) -> Labels:
-        """Return class ids `[row, col]` of an image, ignored classes included; -1 is unlabelled."""
+        """Return class ids `[row, col]`, ignored classes included; -1 is unlabelled."""
         scene = item.open(self.images.reading_used)
         if self.scoring.reference != "masks":
             pixels = self._made[item.name]

@@ -128,12 +128,11 @@ def _choose(store: Store, plan: Plan, how: How) -> list[str]:
 def _fits(run: Planned, word: str, plan: Plan) -> bool:
     """Tell whether a run is what a word of `--only` says."""
     name, found, level = word.partition("=")
-    if word == run.arm.name:
-        return True
+    arms = [arm.name for arm in plan.study.design.arms]
+    if word in arms:
+        return word == run.arm.name
     if not found:
-        if word not in [arm.name for arm in plan.study.design.arms]:
-            raise_unknown("arm", word, [arm.name for arm in plan.study.design.arms])
-        return False
+        raise_unknown("arm", word, arms)
     if name == "seed":
         return level == str(run.seed)
     factor = plan.study.design.factor(name)

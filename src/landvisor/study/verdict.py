@@ -12,7 +12,7 @@ SUPPORTED, REFUTED, UNDECIDED = "supported", "refuted", "undecided"
 def judge(
     claim: HypothesisSpec, effect: Effect, *, confidence: float, changed: bool = False
 ) -> Verdict:
-    """Judge a hypothesis by the interval of its effect, against 0 and the smallest of interest.
+    """Judge a hypothesis by its interval, against 0 and the smallest effect of interest.
 
     For `greater`, with the interval [l, h] and the smallest effect of interest δ:
 
