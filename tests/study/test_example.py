@@ -50,10 +50,11 @@ def test_the_page_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     assert said[0] == "results: 12 done\n"
     assert said[1].count(" done ") == 12
     assert "effect of points.n on mean_iou, test" in said[2]
-    assert "supported: The filter bank, which sees texture" in said[2]
+    assert "undecided: The filter bank, which sees texture" in said[2]
+    assert "once corrected for all hypotheses" in said[2]
     assert said[3].splitlines()[1].startswith("example")
     exec(compile(ask, "ask", "exec"), {"__name__": "example"})
-    assert capsys.readouterr().out.startswith("supported")
+    assert capsys.readouterr().out.startswith("undecided net.model=bank - net.model=forest 0.0")
     group.main(["study", "analyse", "results", "--json"], standalone_mode=False)
     found = json.loads(capsys.readouterr().out)
     assert found["runs"] == {"done": 12}

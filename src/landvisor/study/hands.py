@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any
 
-from landvisor.predict.cluster import connect
-
 _LOOK = 0.5  # seconds between looks at whether the parent lives
 
 
@@ -78,6 +76,8 @@ def gather_hands(workers: int | None, dask: str | None) -> Iterator[tuple[Execut
         OutputError: If Dask is not installed or its scheduler does not answer.
     """
     if dask is not None:
+        from landvisor.predict.cluster import connect  # imports torch
+
         with connect(dask, workers=None) as client:
             slots = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
             yield client.get_executor(pure=False), slots
