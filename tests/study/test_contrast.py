@@ -74,3 +74,8 @@ def test_contrasts_are_said_in_few_words():
     two = Contrast(this={"arm": "a"}, than={"arm": "b"})
     assert say_contrast(two) == "a - b"
     assert say_contrast(Contrast(trend="fit.lr", scale="log")) == "trend of fit.lr (log)"
+    nested = {"this": {"points": {"n": 8}}, "than": {"points.n": 2}}
+    assert say_contrast(Contrast(**nested)) == "points.n=8 - points.n=2"
+    both = {"points": {"n": 8}, "net": {"model": "bank"}}
+    words = say_contrast(Contrast(this=both, than=both, interaction=True))
+    assert words == "interaction of points.n and net.model"

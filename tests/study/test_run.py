@@ -58,6 +58,10 @@ def test_a_study_leaves_metrics_counts_and_pictures_of_every_run(finished):
         assert all(table.shape == (4, 5) for table in counts.values())
         assert sum(table.sum() for table in counts.values()) == 6 * 24 * 36
         assert store.versions(member.run)["threads"] == "1"
+        labels = store.run(member.run)["facts"]["labels"]
+        each = int(member.levels["points.n"])
+        assert labels["per_class"] == {"soil": 6 * each, "rock": 6 * each, "sand": 6 * each}
+        assert (labels["train"], labels["val"]) == (18 * each, 9 * each)
         names = {path.name for path in (finished / "runs" / member.run).iterdir()}
         assert names == {"im12.image.png", "im12.mask.png", "im12.map.png"}
     assert not list((finished / "fits").iterdir())
@@ -388,3 +392,17 @@ def test_analysis_is_the_same_from_every_copy(finished):
     assert found[0] == found[1]
     assert found[0]["runs"] == {"done": 8}
     assert np.isfinite(found[0]["factors"][0]["effects"][0]["low"])
+
+
+def test_arms_that_come_to_the_same_runs_are_told(make_study, content, tmp_path):
+    """No image of these is a duplicate, so cleaning leaves out none."""
+    content["hypothesis"][0]["contrast"] = {
+        "this": {"data.clean": ["duplicates"]}, "than": {"data.clean": []},
+    }  # fmt: skip
+    study = make_study(content, factors={"data.clean": [[], ["duplicates"]]})
+    said = []
+    run_study(study, out=tmp_path, how=How(tell=said.append))
+    assert len(said) == 2
+    found = analyse(Store.open(tmp_path), "tiny")
+    assert "'none' and 'duplicates' changes nothing on these data" in found.notes[0]
+    assert found.verdicts[0].effect.estimate == 0

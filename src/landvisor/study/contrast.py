@@ -43,14 +43,14 @@ def say_contrast(contrast: Contrast) -> str:
         where = f" where {_say(contrast.where)}" if contrast.where else ""
         return f"trend of {contrast.trend} ({contrast.scale}){where}"
     if contrast.interaction:
-        return f"interaction of {' and '.join(contrast.this)}"
+        return f"interaction of {' and '.join(_flatten_names(contrast.this))}"
     return f"{_say(contrast.this)} - {_say(contrast.than)}"
 
 
 def _say(levels: Mapping[str, Any]) -> str:
     return ", ".join(
         format_level(value) if name == "arm" else f"{name}={format_level(value)}"
-        for name, value in levels.items()
+        for name, value in _flatten_names(levels).items()
     )
 
 

@@ -19,6 +19,7 @@ from landvisor import workflow
 from landvisor.accuracy.confusion import count_confusion
 from landvisor.geo.collection import Collection, Item
 from landvisor.geo.legend import UNLABELLED, Legend
+from landvisor.geo.points import read_points
 from landvisor.geo.scene import Pixels, Scene, Source
 from landvisor.geo.tiling import Window
 from landvisor.learn.curves import curves_path
@@ -184,7 +185,24 @@ def _fit(job: Job) -> dict[str, Any]:
     )
     seconds = round(time.monotonic() - started, 3)
     curves = _read_curves(curves_path(job.fit_folder / MODEL))
-    return {"seconds": seconds, "curves": curves, "facts": _describe(model, curves)}
+    facts = {**_describe(model, curves), "labels": _count_labels(file, job, legend)}
+    return {"seconds": seconds, "curves": curves, "facts": facts}
+
+
+def _count_labels(file: Path | None, job: Job, legend: Legend) -> dict[str, Any]:
+    """Count the points of train and val, and those of train by class; masks are not counted."""
+    if file is None:
+        return {"strategy": MASKS}
+    frame, data = read_points(file, legend=legend).frame, job.choices.data
+    split = {item.name: item.split for item in job.images.used.items}
+    learned = frame[frame["scene"].map(split) == data.train]
+    per_class = learned["class_name"].value_counts()
+    return {
+        "strategy": job.choices.points.strategy,
+        "train": len(learned),
+        "val": len(frame) - len(learned),
+        "per_class": {name: int(per_class.get(name, 0)) for name in legend.names},
+    }
 
 
 def fit_recipe(choices: Choices) -> Any:

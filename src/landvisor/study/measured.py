@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -70,9 +70,25 @@ def make_table(members: Sequence[Member], *, partial: bool = False) -> Table:
         notes.append(f"{len(lacking)} of {len(members)} runs are not done; of {len(seeds)} seeds "
                      f"{len(full)} are complete and used")  # fmt: skip
         arms, seeds = kept, full
+    notes += _tell_shared(arms, seeds, done)
     if not arms or not seeds:
         raise StudyError("no seed is complete for all arms, so nothing can be compared; run more")
     return Table(tuple(arms), levels, tuple(seeds), done, tuple(notes))
+
+
+def _tell_shared(
+    arms: Sequence[str], seeds: Sequence[int], done: Mapping[tuple[str, int], str]
+) -> list[str]:
+    """Name the arms that come to the same runs: what they differ in touches none of these data."""
+    by_runs: dict[tuple[str, ...], list[str]] = {}
+    for arm in arms:
+        by_runs.setdefault(tuple(done[arm, seed] for seed in seeds), []).append(arm)
+    return [
+        f"what differs between {' and '.join(map(repr, same))} changes nothing on these data: they "
+        "are the same runs"
+        for same in by_runs.values()
+        if len(same) > 1 and seeds
+    ]
 
 
 class Measured:
