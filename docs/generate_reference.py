@@ -40,9 +40,17 @@ def describe_verbs() -> str:
     for verb in VERBS:
         command = group.get_command(context, verb)
         assert command is not None, "every verb has a command"
-        text = command.get_help(click.Context(command, info_name=verb, parent=context))
-        parts.append(f"### {verb}\n\n```text\n{text}\n```\n")
+        parts += _describe(verb, command, context)
     return "\n".join(parts)
+
+
+def _describe(verb: str, command: click.Command, parent: click.Context) -> list[str]:
+    """Return the help of a command, and of each command that it groups."""
+    context = click.Context(command, info_name=verb.rpartition(" ")[2], parent=parent)
+    parts = [f"### {verb}\n\n```text\n{command.get_help(context)}\n```\n"]
+    for name, inner in command.commands.items() if isinstance(command, click.Group) else ():
+        parts += _describe(f"{verb} {name}", inner, context)
+    return parts
 
 
 def describe_recipe() -> str:

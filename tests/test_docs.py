@@ -91,7 +91,16 @@ def test_a_command_in_the_documents_names_only_what_exists(line, alone):
     assert command is not None
     mentioned = contextlib.nullcontext() if alone else contextlib.suppress(click.MissingParameter)
     with mentioned:  # prose may name a verb, or leave out what is clear
-        command.make_context(verb, words, parent=parent)
+        parse(command, verb, words, parent)
+
+
+def parse(command, name, words, parent):
+    """Parse words as a command would, and as the command of a group that they name."""
+    context = command.make_context(name, list(words), parent=parent)
+    if isinstance(command, click.Group):
+        inner = command.get_command(context, words[0])
+        assert inner is not None, f"{name} has no {words[0]}"
+        parse(inner, words[0], words[1:], context)
 
 
 @pytest.mark.parametrize("number", range(len(blocks(LOSS.read_text(encoding="utf-8"), "python"))))

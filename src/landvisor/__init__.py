@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from landvisor.learn.model_file import load_model, save_model
     from landvisor.options import Options
     from landvisor.recipe import Recipe
+    from landvisor.study.read import Study, read_study
+    from landvisor.study.run import run_study
     from landvisor.workflow import assess, fit, map, predict  # noqa: A004 - the verb of the trade
 
 __version__ = "0.1.0"
@@ -36,6 +38,7 @@ _HOMES = {
     "Points": "geo.points",
     "Recipe": "recipe",
     "Scene": "geo.scene",
+    "Study": "study.read",
     "assess": "workflow",
     "draw_sample": "accuracy.draw",
     "fit": "workflow",
@@ -48,6 +51,8 @@ _HOMES = {
     "open_scene": "geo.rasters",
     "predict": "workflow",
     "read_points": "geo.points",
+    "read_study": "study.read",
+    "run_study": "study.run",
     "save_model": "learn.model_file",
     "sieve": "geo.sieve",
     "simulate_points": "labels.sampling",
@@ -64,6 +69,7 @@ __all__ = [
     "Points",
     "Recipe",
     "Scene",
+    "Study",
     "assess",
     "draw_sample",
     "fit",
@@ -76,6 +82,8 @@ __all__ = [
     "open_scene",
     "predict",
     "read_points",
+    "read_study",
+    "run_study",
     "save_model",
     "sieve",
     "simulate_points",

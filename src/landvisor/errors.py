@@ -41,3 +41,7 @@ class AssessmentError(LandvisorError, ValueError):
 
 class OutputError(LandvisorError, OSError):
     """An output that exists already, cannot be written, or came back wrong."""
+
+
+class StudyError(LandvisorError, ValueError):
+    """A study that asks for what cannot be done or must not be compared, or lacks runs."""

@@ -176,14 +176,15 @@ def _hold(lock: Path, final: Path) -> Iterator[None]:
     with writing(lock):
         stream = lock.open("ab")
     with stream:
-        if not _lock(stream.fileno()) or not lock.exists():  # gone once the other run is done
+        if not lock_file(stream.fileno()) or not lock.exists():  # gone once the other run is done
             raise OutputError(
                 f"another run is writing {str(final)!r}; wait for it, or change --out"
             )
         yield
 
 
-def _lock(number: int) -> bool:
+def lock_file(number: int) -> bool:
+    """Lock an open file for this process until it is closed; False if another one holds it."""
     try:
         if os.name == "nt":
             import msvcrt

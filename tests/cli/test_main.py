@@ -65,6 +65,11 @@ def test_a_verb_is_documented(verb):
     assert module.__doc__.startswith(f"`landvisor {verb}`")
     command = group.get_command(click.Context(group), verb)
     assert command.name == verb
+    for part in command.commands.values() if isinstance(command, click.Group) else [command]:
+        check_command(part)
+
+
+def check_command(command):
     assert command.help
     options = [part for part in command.params if isinstance(part, click.Option)]
     assert [part.name for part in options if not part.help] == []

@@ -31,11 +31,13 @@ VERBS = {
     "vectorize": "Write a map as polygons.",
     "sieve": "Leave small patches out of a map, or smooth it by majority.",
     "areas": "Say how much of a map each class covers.",
+    "study": "Run designed experiments, and say what they found.",
     "export": "Write a model as a file that other programs run.",
 }
 _GOES_ON = {
     "a network's last epoch": ("fit", "map"),
     "the last finished block of a map": ("predict", "map"),
+    "the runs that are missing": ("study",),
 }
 _VERBOSE = re.compile(r"-v+|--verbose")
 
