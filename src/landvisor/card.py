@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from landvisor.errors import ModelError
 from landvisor.geo.legend import LandClass, Legend
@@ -49,6 +49,8 @@ class Card(BaseModel):
         validation: What chose the model: size and scores.
         prior_factors: Per active class, what its probability is multiplied by; none changes none.
         shares: Per active class, the share that its probability presumes; none is unknown.
+        temperature: By which finished probabilities are softened (above 1) or sharpened, as
+            places of validation have it; 1 where they were too few.
         notes: Warnings a user must see again, one sentence each.
         extra: Values that the predictor's kind needs.
     """
@@ -70,6 +72,7 @@ class Card(BaseModel):
     validation: dict[str, Any] = {}
     prior_factors: tuple[float, ...] = ()
     shares: tuple[float, ...] = ()
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     notes: tuple[str, ...] = ()
     extra: dict[str, Any] = {}
 

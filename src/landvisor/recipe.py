@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from landvisor.architectures import check_partner, check_plain, check_pretraining, check_stages
+from landvisor.assess_spec import AssessSpec
 from landvisor.errors import RecipeError
 from landvisor.label_specs import Count, GrowSpec, LabelSpec, LinkSpec, Positive, Share, Spec
 from landvisor.loss_sum import parse_loss, say_loss, takes_smoothing
@@ -285,6 +286,8 @@ class PredictSpec(Spec):
     """Side of a mosaic's pixels in units of its CRS; that of the finest scene where not given."""
     on_error: Literal["fail", "nodata"] = "fail"
     """Damaged blocks of an image end the run, or become no data and are reported."""
+    calibrate: bool = True
+    """Soften or sharpen probabilities by the temperature that validation found; classes stay."""
     match_histogram: bool = False
     """Move the bands of all scenes to the distribution of the training imagery's values."""
     backend: Literal[
@@ -297,15 +300,6 @@ class PredictSpec(Spec):
     def shared(self) -> int:
         """Pixels that neighbouring windows share: `overlap`, or half of a window."""
         return min(self.overlap, self.window // 2)
-
-
-class AssessSpec(Spec):
-    """How the stated accuracy is estimated."""
-
-    folds: Annotated[int, Field(ge=0)] = 5
-    """Outer spatial folds, used for no choice at all; 0 states no accuracy."""
-    bootstrap: Annotated[int, Field(ge=0)] = 1000
-    """Resamples of blocks for the interval."""
 
 
 class Recipe(Spec):

@@ -11,7 +11,7 @@ from landvisor.geo.locate import Losses
 from landvisor.geo.places import make_places
 from landvisor.geo.scene import scene_from_array
 from landvisor.labels.material import Material
-from landvisor.learn import train
+from landvisor.learn import outer, train
 from landvisor.learn.ensemble import list_members
 from landvisor.learn.model import Model
 from landvisor.recipe import Recipe
@@ -35,9 +35,9 @@ class SpyLearner:
         )  # fmt: skip
         return Model(card, SimpleNamespace(tensors=dict))
 
-    def predict(self, model, places):
+    def ask(self, model, places):
         self.asked.append(set(places.index.tolist()))
-        return np.eye(2, dtype=np.float32)[places.label - 1]
+        return np.eye(2, dtype=np.float32)[places.label - 1][None]
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_members_have_seeds_and_held_out_places_of_their_own(material):
 
 def test_each_fold_is_asked_of_all_members_none_of_which_saw_it(material):
     learner = SpyLearner()
-    stated = train.cross_validate(learner, material, Recipe().with_values({"fit.members": 2}))
+    stated = outer.cross_validate(learner, material, Recipe().with_values({"fit.members": 2}))
     assert len(learner.fits) == len(learner.asked) == 10
     for (seen, held), asked in zip(learner.fits, learner.asked, strict=True):
         assert not (seen | held) & asked
@@ -88,7 +88,7 @@ def test_members_that_a_split_validates_differ_by_seed_alone(material):
 
 def test_no_fold_is_asked_about_places_that_any_choice_has_seen(material):
     learner = SpyLearner()
-    stated = train.cross_validate(learner, material, Recipe())
+    stated = outer.cross_validate(learner, material, Recipe())
     assert len(learner.fits) == len(learner.asked) == 5
     for (seen, held), asked in zip(learner.fits, learner.asked, strict=True):
         assert min(len(seen), len(held), len(asked)) > 0
@@ -101,7 +101,7 @@ def test_no_fold_is_asked_about_places_that_any_choice_has_seen(material):
 
 def test_folds_and_validation_part_no_feature(material):
     learner = SpyLearner()
-    train.cross_validate(learner, material, Recipe())
+    outer.cross_validate(learner, material, Recipe())
     group = material.places.group
     for seen, held in learner.fits:
         assert not {group[i] for i in seen} & {group[i] for i in held}

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from landvisor.accuracy.bootstrap import Interval
+from landvisor.accuracy.buffer import Separation
+from landvisor.accuracy.calibration import Calibration
 from landvisor.accuracy.confusion import CLASS_RATES, Confusion
 from landvisor.accuracy.design import Design
 from landvisor.accuracy.design_table import align, lay_out, say_overall
@@ -48,6 +50,8 @@ class Assessment:
         notes: What a reader must know besides, one sentence each.
         design: How a probability sample was drawn and what it says of the whole map; None where
             the reference is none. With it all rates and intervals are estimates of the map's.
+        separation: How far what was held out was from what was learned from, in outer folds.
+        calibration: What is known of the probabilities, where there were any.
     """
 
     confusion: Confusion
@@ -56,6 +60,8 @@ class Assessment:
     reference: Reference
     notes: tuple[str, ...] = ()
     design: Design | None = None
+    separation: Separation | None = None
+    calibration: Calibration | None = None
 
     def rates(self) -> dict[str, float]:
         """Return every rate by name: of the whole map with a design, else of the counts."""
@@ -77,7 +83,7 @@ class Assessment:
             "intervals": {k: [_to_json(low), _to_json(high)] for k, (low, high) in self._sorted()},
             "level": LEVEL,
             "notes": list(self.notes),
-            **({} if self.design is None else {"design": self.design.to_dict()}),
+            **self._extras(),
         }
 
     @classmethod
@@ -114,6 +120,10 @@ class Assessment:
         lines = align([head, *self._rows()]) if self.design is None else lay_out(self.design)
         notes = [f"note: {note}" for note in self.notes]
         return "\n".join([*lines, "", self.summary(), *notes])
+
+    def _extras(self) -> dict[str, Any]:
+        known = ((n, getattr(self, n)) for n in ("design", "separation", "calibration"))
+        return {name: part.to_dict() for name, part in known if part is not None}
 
     def _rows(self) -> list[list[str]]:
         counts = self.confusion
@@ -152,7 +162,12 @@ def _parse(content: dict[str, Any]) -> Assessment:
     if content.get("design") is not None:
         design = Design.from_dict(content["design"], ids=confusion.ids, names=confusion.names)
     notes = tuple(content["notes"])
-    return Assessment(confusion, intervals, content["statement"], reference, notes, design)
+    apart, calibration = content.get("separation"), content.get("calibration")
+    return Assessment(
+        confusion, intervals, content["statement"], reference, notes, design,
+        separation=None if apart is None else Separation.from_dict(apart),
+        calibration=None if calibration is None else Calibration.from_dict(calibration),
+    )  # fmt: skip
 
 
 def _to_json(value: float) -> float | None:

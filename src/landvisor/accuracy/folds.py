@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from landvisor.accuracy.units import (
+    SMALLEST_BLOCK,
+    UNITS_PER_FOLD,
+    HoldOut,
+    count_numbers,
+    make_units,
+    number_keys,
+)
 from landvisor.errors import AssessmentError
 from landvisor.geo.places import Places
 from landvisor.geo.tiling import Shape
 
-UNITS_PER_FOLD = 4
-SMALLEST_BLOCK = 10
+__all__ = ["SMALLEST_BLOCK", "UNITS_PER_FOLD", "Folds", "assign_folds", "split_validation"]
+
+USUAL_FOLDS = 5
+"""Folds where nobody said how many, and units are not scenes or groups that were asked for."""
+
 _TRIES = 16  # random orders of which the best validation split is taken
 
 
@@ -25,60 +36,70 @@ class Folds:
         fold: int64 `[n]`: 0 to folds - 1.
         block: int64 `[n]`: the unit (a block, scene or group of scenes) that was dealt as one.
         rule: How the units were made, in words.
+        kind: What the units are: `blocks`, `scenes`, `groups`, or single features at `random`.
+        size: Least side of the blocks in pixels; None where the units are no blocks.
     """
 
     fold: NDArray[np.int64]
     block: NDArray[np.int64]
     rule: str
+    kind: HoldOut = "blocks"
+    size: int | None = None
 
-
-@dataclass(frozen=True, eq=False)
-class _Features:
-    """One row per feature: where it is as a whole, and which feature each place is of."""
-
-    scene: NDArray[np.int64]
-    centre: NDArray[np.float64]
-    label: NDArray[np.int64]
-    of_place: NDArray[np.int64]
+    @property
+    def count(self) -> int:
+        """How many folds there are."""
+        return count_numbers(self.fold)
 
 
 def assign_folds(
     places: Places,
     *,
     shapes: Sequence[Shape],
-    folds: int,
+    folds: int | None,
     seed: int,
     scene_groups: Sequence[str] | None = None,
+    hold_out: HoldOut = "auto",
+    distance: float = 0.0,
 ) -> Folds:
-    """Deal places to folds by whole spatial units, each class as evenly as units allow.
+    """Deal places to folds by whole units, each class as evenly as units allow.
 
-    Units are scenes where at least twice as many as folds hold places, groups of scenes where
-    several scenes share one, and else square blocks within scenes: the largest that give each
-    fold about four. A feature goes as a whole to the unit that holds its centre.
+    A feature goes as a whole to the unit that holds its centre; see
+    `landvisor.accuracy.units.make_units`.
 
     Args:
         places: Labelled places of a collection; `group` is unique over its features.
         shapes: `(rows, cols)` of the scenes that `places.scene` counts.
-        folds: At least 2.
+        folds: At least 2; None is 5, or one for each scene or group that is held out by name.
         seed: Of the order among equal units.
         scene_groups: Name of each scene's group; an empty one leaves the scene on its own.
+        hold_out: What a unit is.
+        distance: How far places resemble each other, in pixels; blocks follow it where they can.
 
     Raises:
         AssessmentError: If there are fewer units than folds.
     """
-    if folds < 2:
+    if folds is not None and folds < 2:
         raise AssessmentError(f"{folds} folds asked for; a split needs at least 2")
-    unit, rule = _make_units(places, shapes=shapes, folds=folds, scene_groups=scene_groups)
-    count = _count(unit)
-    if count < folds:
+    units = make_units(
+        places,
+        shapes=shapes,
+        folds=folds or USUAL_FOLDS,
+        scene_groups=scene_groups,
+        hold_out=hold_out,
+        distance=distance,
+    )
+    count = units.count
+    wanted = folds or (count if hold_out in ("scenes", "groups") else USUAL_FOLDS)
+    if count < wanted:
         raise AssessmentError(
-            f"{folds} folds asked for, but the {len(places)} labelled places make only {rule}; "
-            f"ask for at most {count} folds, label places farther apart, or assess with places "
-            "of their own"
+            f"{wanted} folds asked for, but the {len(places)} labelled places make only "
+            f"{units.rule}; ask for at most {count} folds, label places farther apart, or assess "
+            "with places of their own"
         )
     order = np.random.default_rng(seed).permutation(count)
-    dealt = _deal(_share_classes(unit, places.label), folds=folds, order=order)
-    return Folds(fold=dealt[unit], block=unit, rule=rule)
+    dealt = _deal(_share_classes(units.unit, places.label), folds=wanted, order=order)
+    return Folds(dealt[units.unit], units.unit, units.rule, units.kind, units.size)
 
 
 def split_validation(
@@ -88,6 +109,7 @@ def split_validation(
     share: float,
     seed: int,
     scene_groups: Sequence[str] | None = None,
+    hold_out: HoldOut = "auto",
 ) -> NDArray[np.bool_]:
     """Hold out about `share` of the places by whole units, never all of a class.
 
@@ -97,6 +119,7 @@ def split_validation(
         share: 0 up to, not including, 1.
         seed: Of the choice.
         scene_groups: Name of each scene's group, or None.
+        hold_out: What a unit is; where places lie on one scene or group only, blocks.
 
     Returns:
         `[n]`: held out; False everywhere where no unit can be spared.
@@ -105,101 +128,29 @@ def split_validation(
         raise AssessmentError(f"a validation share of {share} asked for; it is 0 up to below 1")
     if not share or not len(places):
         return np.zeros(len(places), dtype=bool)
-    folds = max(2, round(1 / share))
-    unit, _ = _make_units(places, shapes=shapes, folds=folds, scene_groups=scene_groups)
-    shares = _share_classes(unit, places.label)
+    try:
+        units = make_units(
+            places,
+            shapes=shapes,
+            folds=max(2, round(1 / share)),
+            scene_groups=scene_groups,
+            hold_out=hold_out,
+        ).unit
+    except AssessmentError:
+        return split_validation(places, shapes=shapes, share=share, seed=seed, hold_out="blocks")
+    shares = _share_classes(units, places.label)
     generator = np.random.default_rng(seed)
     tries = [_hold_out(shares, generator.permutation(len(shares)), share) for _ in range(_TRIES)]
-    return min(tries, key=lambda held: _miss(shares[held].sum(axis=0), share))[unit]
-
-
-def _make_units(
-    places: Places,
-    *,
-    shapes: Sequence[Shape],
-    folds: int,
-    scene_groups: Sequence[str] | None,
-) -> tuple[NDArray[np.int64], str]:
-    """Return the unit of each place, numbered from 0, and the rule in words."""
-    features = _find_features(places)
-    own = scene_groups or [""] * len(shapes)
-    keys = np.array([f"group {name}" if name else str(k) for k, name in enumerate(own)])
-    unit, scenes = _number(keys[features.scene]), _count(_number(features.scene))
-    count = _count(unit)
-    if count < scenes:  # a group must stay whole even if that leaves too few units
-        return unit[features.of_place], f"{count} units of whole scene groups"
-    if count >= 2 * folds:
-        return unit[features.of_place], f"{count} whole scenes"
-    size, unit = _choose_blocks(features, shapes=shapes, folds=folds)
-    rule = f"{_count(unit)} square blocks of at least {size} pixels"
-    return unit[features.of_place], rule
-
-
-def _find_features(places: Places) -> _Features:
-    """Reduce places to features; one on several scenes belongs to that of its first place."""
-    _, first, of_place = np.unique(places.group, return_index=True, return_inverse=True)
-    scene = places.scene[first]
-    here = places.scene == scene[of_place]
-    number = np.bincount(of_place[here], minlength=len(first))
-    sums = [
-        np.bincount(of_place[here], weights=places.coords[here, axis], minlength=len(first))
-        for axis in (0, 1)
-    ]
-    return _Features(scene, np.stack(sums, axis=1) / number[:, None], places.label[first], of_place)
-
-
-def _choose_blocks(
-    features: _Features, *, shapes: Sequence[Shape], folds: int
-) -> tuple[int, NDArray[np.int64]]:
-    """Find the largest blocks that give every fold enough; else those that give the most.
-
-    Blocks down to half that size are taken instead if only they spread every class over two
-    units: a class in a single unit can never be trained on and held out at once.
-    """
-    tried: list[tuple[int, NDArray[np.int64]]] = []
-    enough: list[tuple[int, NDArray[np.int64]]] = []
-    for size in _list_sizes(shapes):
-        if enough and size < enough[0][0] / 2:
-            break
-        unit = _cut_blocks(features, shapes=shapes, size=size)
-        tried.append((size, unit))
-        if _count(unit) >= UNITS_PER_FOLD * folds:
-            enough.append(tried[-1])
-    if not enough:
-        return max(tried, key=lambda choice: _count(choice[1]))
-    spread = (choice for choice in enough if _spreads_classes(choice[1], features.label))
-    return next(spread, enough[0])
-
-
-def _list_sizes(shapes: Sequence[Shape]) -> Iterator[int]:
-    """Yield block sizes from the largest scene's side downwards in steps of the root of two."""
-    size = float(max(max(shape) for shape in shapes))
-    while size > SMALLEST_BLOCK:
-        yield round(size)
-        size /= 2**0.5
-    yield SMALLEST_BLOCK
-
-
-def _cut_blocks(features: _Features, *, shapes: Sequence[Shape], size: int) -> NDArray[np.int64]:
-    """Number the blocks that hold features; each scene is cut evenly, without slivers."""
-    extent = np.array(shapes)[features.scene]
-    number = np.maximum(extent // size, 1)
-    cell = np.floor((features.centre + 0.5) * number / extent).astype(np.int64)
-    cell = np.clip(cell, 0, number - 1)
-    most = int(number.max(initial=1))
-    return _number((features.scene * most + cell[:, 0]) * most + cell[:, 1])
-
-
-def _spreads_classes(unit: NDArray[np.int64], label: NDArray[np.int64]) -> bool:
-    pairs = np.unique(np.stack([label, unit]), axis=1)
-    return bool(np.all(np.unique(pairs[0], return_counts=True)[1] >= 2))
+    return min(tries, key=lambda held: _miss(shares[held].sum(axis=0), share))[units]
 
 
 def _share_classes(unit: NDArray[np.int64], label: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return `[unit, class + 1]`: a unit's share of each class's places, and last of all."""
-    classes = _number(label)
-    size = _count(classes)
-    counts = np.bincount(unit * size + classes, minlength=_count(unit) * size).reshape(-1, size)
+    classes = number_keys(label)
+    size = count_numbers(classes)
+    counts = np.bincount(unit * size + classes, minlength=count_numbers(unit) * size).reshape(
+        -1, size
+    )
     counts = np.column_stack([counts, counts.sum(axis=1)])
     return np.asarray(counts / counts.sum(axis=0))
 
@@ -242,11 +193,3 @@ def _leaves_all(held: NDArray[np.float64]) -> bool:
 
 def _miss(held: NDArray[np.float64], share: float) -> float:
     return float(((held - share) ** 2).sum())
-
-
-def _number(keys: NDArray[np.int64] | NDArray[np.str_]) -> NDArray[np.int64]:
-    return np.asarray(np.unique(keys, return_inverse=True)[1], dtype=np.int64)
-
-
-def _count(numbers: NDArray[np.int64]) -> int:
-    return int(numbers.max(initial=-1)) + 1

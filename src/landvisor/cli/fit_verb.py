@@ -15,6 +15,7 @@ from landvisor.cli import options as o
 @o.options(o.model_options, o.unlabelled_option, o.seed_option, o.split_option)
 @click.option("--val-split", help="Split whose labelled places choose the model, as in val.")
 @o.training_options
+@o.hold_out_option
 @click.option("--dense", is_flag=True, help="Learn from the masks whole; give no POINTS.")
 @o.options(o.source_options, o.label_options, o.reading_options, o.recipe_options, o.verbosity)
 def command(inputs: tuple[str, ...], **values: Any) -> None:

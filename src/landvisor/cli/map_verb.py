@@ -13,7 +13,7 @@ from landvisor.cli import options as o
 @click.argument("inputs", nargs=-1, required=True, metavar="IMAGE... POINTS")
 @o.out_option("Folder to make for the map, the report and the model.")
 @o.options(o.model_options, o.unlabelled_option, o.seed_option)
-@click.option("--folds", type=click.IntRange(0), help="Outer spatial folds; 0 states no accuracy.")
+@o.fold_options
 @o.options(o.split_option, o.source_options, o.label_options, o.reading_options, o.recipe_options)
 @o.options(o.team_options, o.verbosity)
 def command(inputs: tuple[str, ...], **values: Any) -> None:

@@ -34,6 +34,24 @@ BACKENDS = (
 )  # fmt: skip
 
 
+class _Buffer(click.ParamType[str | float]):
+    """The word auto, or a number of pixels."""
+
+    name = "buffer"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str | float:
+        """Return "auto" or a float of 0 or more."""
+        if value == "auto":
+            return "auto"
+        try:
+            pixels = float(value)
+        except ValueError:
+            pixels = -1.0
+        if not 0 <= pixels < float("inf"):
+            self.fail(f"{value!r} is neither auto nor a number of pixels, 0 or more", param, ctx)
+        return pixels
+
+
 def options(*parts: Callable[[F], F]) -> Callable[[F], F]:
     """Join options into one decorator, in the order of the help text."""
 
@@ -141,6 +159,25 @@ unlabelled_option = click.option(
     help="More images, a folder, glob or collection.csv, for a network to see without labels.",
 )  # fmt: skip
 
+hold_out_option = click.option(
+    "--hold-out", type=click.Choice(["auto", "blocks", "scenes", "groups", "random"]),
+    help="What is held out as one, to validate and to state accuracy.",
+)  # fmt: skip
+
+fold_options = options(
+    click.option(
+        "--folds", type=click.IntRange(0),
+        help="Outer folds; 5, or one for each scene or group held out by name; 0 states no "
+        "accuracy.",
+    ),
+    hold_out_option,
+    click.option(
+        "--buffer", type=_Buffer(), metavar="auto|PIXELS",
+        help="Least distance of held-out places from those learned from; auto measures labels "
+        "and model.",
+    ),
+)  # fmt: skip
+
 backend_option = click.option(
     "--backend", type=click.Choice(BACKENDS),
     help="What computes a network; auto tries what is installed where much is to be predicted.",
@@ -166,6 +203,8 @@ _DIRECT = {
     "epochs": "fit.epochs",
     "background": "labels.background",
     "folds": "assess.folds",
+    "hold_out": "assess.hold_out",
+    "buffer": "assess.buffer",
     "seed": "seed",
 }
 

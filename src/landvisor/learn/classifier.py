@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +90,22 @@ class _Fitted:
     epochs: int | None = None  # only a perceptron counts them
 
 
+class Chosen(NamedTuple):
+    """A classifier and what chose it.
+
+    Attributes:
+        classifier: Fitted.
+        scores: `classifier`, its `mean_f1`, `mean_iou` and `oa` on held-out rows, and under
+            `candidates` those of each one.
+        told: `[n, class]`: what was said of the held-out rows before these were learned from; None
+            without them.
+    """
+
+    classifier: Classifier
+    scores: dict[str, Any]
+    told: NDArray[np.float32] | None = None
+
+
 def take_prefixed(tensors: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
     """Return the arrays whose name begins with a prefix, without it."""
     found = {name: array for name, array in tensors.items() if name.startswith(prefix)}
@@ -105,7 +121,7 @@ def read_classifier(kind: str, tensors: dict[str, NDArray[Any]]) -> Classifier:
 
 def choose_classifier(
     train: LabelledRows, val: LabelledRows | None, *, recipe: Recipe, seed: int
-) -> tuple[Classifier, dict[str, Any]]:
+) -> Chosen:
     """Fit each candidate to `train`, and the best on `val` again to both (`instant.refit`).
 
     Args:
@@ -113,24 +129,22 @@ def choose_classifier(
         val: Rows that judge; without them the first candidate is taken: trees before `mlp`.
         recipe: Its parts `instant`, `labels` and `net` are read.
         seed: Number that all randomness follows from.
-
-    Returns:
-        The classifier, and what chose it: `classifier`, its `mean_f1`, `mean_iou` and `oa` on
-        `val`, and under `candidates` those of each one.
     """
     kinds = _candidates(recipe)
     if val is None:
-        return _fit(kinds[0], train, recipe=recipe, seed=seed).classifier, {"classifier": kinds[0]}
+        fitted = _fit(kinds[0], train, recipe=recipe, seed=seed)
+        return Chosen(fitted.classifier, {"classifier": kinds[0]})
     trials = {kind: _fit(kind, train, recipe=recipe, seed=seed, val=val) for kind in kinds}
     if len(kinds) > 1:
         trials |= {"both": _blend(trials["trees"], trials["mlp"])}
     candidates = {kind: score_classifier(t.classifier, val) for kind, t in trials.items()}
     best = max(trials, key=lambda kind: candidates[kind][_CRITERION])
     chosen = {"classifier": best, **candidates[best], "candidates": candidates}
+    told = trials[best].classifier.predict(val.features)
     if not recipe.instant.refit:
-        return trials[best].classifier, chosen
+        return Chosen(trials[best].classifier, chosen, told)
     made = _fit(best, train.join(val), recipe=recipe, seed=seed, epochs=trials[best].epochs)
-    return made.classifier, chosen
+    return Chosen(made.classifier, chosen, told)
 
 
 def score_classifier(classifier: Classifier, rows: LabelledRows) -> Scores:

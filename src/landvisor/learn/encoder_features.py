@@ -102,11 +102,16 @@ class FrozenEncoder:
         with torch.inference_mode():
             return [found for zoom in self.zooms for found in self._encode_at(image, zoom)]
 
+    def trace(self, image: Tensor, zoom: int) -> list[tuple[Tensor, float]]:
+        """Compute the maps of a scaled image `[1, band, row, col]` and their pitch, traceably.
+
+        They are those of `encode` in float32, whatever the engine.
+        """
+        maps = self.module(_zoom_in(image, zoom))
+        return [(found, stride / zoom) for found, stride in zip(maps, self.strides, strict=True)]
+
     def _encode_at(self, image: Tensor, zoom: int) -> list[FeatureMap]:
-        if zoom != 1:
-            image = F.interpolate(image, scale_factor=zoom, mode="bilinear", align_corners=False)
-        rows, cols = image.shape[-2:]
-        image = F.pad(image, (0, -cols % MULTIPLE, 0, -rows % MULTIPLE), mode="replicate")
+        image = _zoom_in(image, zoom)
         maps = (self.engine or TorchEngine(self.module, bf16=False)).run(image)
         return [
             FeatureMap(
@@ -139,6 +144,14 @@ class FrozenEncoder:
         """Return the weights by name, in C order whatever torch keeps them in."""
         state = self.module.state_dict()
         return {name: tensor.cpu().contiguous().numpy() for name, tensor in state.items()}
+
+
+def _zoom_in(image: Tensor, zoom: int) -> Tensor:
+    """Make an image larger, and repeat its border until an encoder can read it."""
+    if zoom != 1:
+        image = F.interpolate(image, scale_factor=zoom, mode="bilinear", align_corners=False)
+    rows, cols = image.shape[-2:]
+    return F.pad(image, (0, -cols % MULTIPLE, 0, -rows % MULTIPLE), mode="replicate")
 
 
 def sample_maps(maps: Sequence[FeatureMap], coords: NDArray[np.float64]) -> NDArray[np.float32]:

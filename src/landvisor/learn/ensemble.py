@@ -100,6 +100,7 @@ def join_models(
             "input_std": (),
             "prior_factors": (),  # members apply their own
             "shares": mean_shares(models, shares),
+            "temperature": mean_temperature(models, shares),
             "training": {},
             "validation": {},
             "notes": tuple(dict.fromkeys(note for m in models for note in m.card.notes)),
@@ -117,6 +118,17 @@ def mean_shares(models: Sequence[Model], weights: Sequence[float]) -> tuple[floa
     """Return the shares that the weighted mean of models presumes; none if one knows none."""
     known = [model.card.shares for model in models]
     return tuple(np.average(known, axis=0, weights=weights).tolist()) if all(known) else ()
+
+
+def mean_temperature(models: Sequence[Model], weights: Sequence[float]) -> float:
+    """Return the weighted geometric mean of the models' temperatures, to four digits.
+
+    A mean of models is less sure than each of them, so this softens rather too much than too little
+    (Rahaman and Thiery 2021, arXiv:2007.08792); a temperature of the mean itself is better where
+    there are places to fit it on.
+    """
+    logs = np.log([model.card.temperature for model in models])
+    return round(float(np.exp(np.average(logs, weights=weights))), 4)
 
 
 def _describe(model: Model, name: str, weight: float) -> dict[str, Any]:

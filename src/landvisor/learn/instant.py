@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from landvisor.card import Card, card_classes
 from landvisor.errors import PointsError, RecipeError
 from landvisor.geo.places import SOURCES, Places, concatenate
+from landvisor.learn.calibrate import calibrate
 from landvisor.learn.classifier import (
     Classifier,
     LabelledRows,
@@ -67,7 +68,7 @@ class InstantLearner:
 
         The choice is made without the area prior; `instant.refit` turns the second fit off.
         """
-        classifier, validation = choose_classifier(
+        classifier, validation, told = choose_classifier(
             self._rows(train),
             None if val is None else self._rows(val),
             recipe=self._job.recipe,
@@ -78,7 +79,10 @@ class InstantLearner:
         log.debug("fitted %s to %d places", validation["classifier"], len(together))
         reader = self._table.reader
         card = _make_card(self._job, together, reader, validation, self._notes)
-        return Model(note_prior(card, together), InstantPredictor(reader, classifier))
+        made = Model(note_prior(card, together), InstantPredictor(reader, classifier))
+        if val is None or told is None:
+            return made
+        return calibrate(made, made.adjust(told, axis=1), val)
 
     def predict(self, model: Model, places: Places) -> NDArray[np.float32]:
         """Return `[n, classes]`: probabilities at places, each from its most interior window.
@@ -90,6 +94,10 @@ class InstantLearner:
         if reader is not table.reader:
             table = FeatureTable(self._job.scenes, reader, self._job.recipe.predict)
         return model.adjust(model.predictor.classifier.predict(table.rows(places)), axis=1)
+
+    def ask(self, model: Model, places: Places) -> NDArray[np.float32]:
+        """Return `[1, n, classes]`: what `predict` says, as a member of its own."""
+        return self.predict(model, places)[None]
 
     def prepare(self, places: Places) -> None:
         """Compute the features of places that several fits will need, in one pass."""

@@ -56,3 +56,7 @@ class Learner(Protocol):
     def predict(self, model: Model, places: Places) -> NDArray[np.float32]:
         """Return `[n, classes]`: probabilities at places, each from its most interior window."""
         ...
+
+    def ask(self, model: Model, places: Places) -> NDArray[np.float32]:
+        """Return `[member, n, classes]`: the same of each model that it averages, or of one."""
+        ...

@@ -18,6 +18,7 @@ from landvisor.geo.places import SOURCES, Places, concatenate, no_places
 from landvisor.geo.tiling import Shape
 from landvisor.labels.balance import class_weights
 from landvisor.learn.audit import Verdict
+from landvisor.learn.calibrate import calibrate
 from landvisor.learn.checkpoint import Journal, Progress, digest_run
 from landvisor.learn.chips import ChipDataset, Lesson
 from landvisor.learn.device import find_device, uses_bf16
@@ -132,12 +133,19 @@ class NetworkLearner:
         predictor = make_predictor(network, scaling, precision=self.job.recipe.fit.precision)
         card = self._card(encoder, scaling)
         made = _with_results(card, learned, val=val, progress=progress)
-        return Choice(Model(note_prior(made, learned), predictor), progress, support)
+        model = Model(note_prior(made, learned), predictor)
+        if val is not None:
+            model = calibrate(model, self.predict(model, val), val)
+        return Choice(model, progress, support)
 
     def predict(self, model: Model, places: Places) -> NDArray[np.float32]:
         """Return `[n, classes]`: probabilities at places, each from its most interior window."""
         assert isinstance(model.predictor, NetworkPredictor), "a model of this learner"
         return model.adjust(self._predict(model.predictor, places), axis=1)
+
+    def ask(self, model: Model, places: Places) -> NDArray[np.float32]:
+        """Return `[1, n, classes]`: what `predict` says, as a member of its own."""
+        return self.predict(model, places)[None]
 
     @cached_property
     def instant(self) -> InstantLearner:
@@ -379,6 +387,7 @@ def _with_choice(again: Choice, choice: Choice) -> Model:
     update = {
         "training": training,
         "validation": chosen.validation,
+        "temperature": chosen.temperature,
         "notes": (*card.notes, note),
     }
     return replace(again.model, card=card.model_copy(update=update))

@@ -18,7 +18,9 @@ from landvisor.labels.material import Material
 from landvisor.learn.job import Learner
 from landvisor.learn.model import Model
 from landvisor.learn.model_file import load_model, save_model
-from landvisor.learn.train import cross_validate, fit_material
+from landvisor.learn.outer import cross_validate, plan_outer
+from landvisor.learn.receptive import find_sight
+from landvisor.learn.train import fit_material
 from landvisor.options import Options
 from landvisor.recipe import Recipe
 from landvisor.record import find_versions
@@ -67,8 +69,12 @@ def fit_once(
         known = json.loads(stated_file.read_text(encoding="utf-8"))
         return load_model(model_file), None if known is None else Assessment.from_dict(known)
     try:
-        stated = cross_validate(learner, material, recipe) if recipe.assess.folds else None
+        if recipe.assess.folds:
+            plan_outer(
+                material, recipe
+            )  # refuses what cannot be held out before anything is fitted
         model = fit_material(learner, material, recipe, val_split=options.val_split)
+        stated = _state(learner, material, recipe, model) if recipe.assess.folds else None
     except BaseException:
         journal.drop_if_empty()
         raise
@@ -77,6 +83,12 @@ def fit_once(
     for file in (stated_file, model_file):
         journal.note(file)
     return model, stated
+
+
+def _state(learner: Learner, material: Material, recipe: Recipe, model: Model) -> Assessment:
+    """Cross-validate, with folds as far apart as the labels and the fitted model ask for."""
+    sight = find_sight(model, material.scenes, material.places, seed=recipe.seed)
+    return cross_validate(learner, material, recipe, sight=sight)
 
 
 def _identify_places(material: Material) -> str:

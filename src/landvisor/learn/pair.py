@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landvisor.geo.places import Places, concatenate
+from landvisor.learn.calibrate import calibrate
 from landvisor.learn.ensemble import Ensemble, join_models
 from landvisor.learn.instant import InstantLearner
 from landvisor.learn.job import Job
@@ -24,12 +25,13 @@ _CRITERION = "mean_iou"
 
 
 class _Offer(NamedTuple):
-    """An instant model as partner of a network: whose, at which weights, and how good."""
+    """An instant model as partner of a network: whose, at which weights, how good, what is said."""
 
     learner: InstantLearner
     instant: Model
     weights: tuple[float, ...]
     scores: dict[str, float]
+    told: NDArray[np.floating]
 
 
 class PairLearner:
@@ -68,13 +70,18 @@ class PairLearner:
             instant = offer.learner.fit(concatenate([train, val]), None, seed=seed)
         network = self._network.refit(choice, train, val, seed=seed)
         joined = join_models([network, instant], weights=offer.weights, names=NAMES)
-        return _with_results(joined, network, offer.scores)
+        return calibrate(_with_results(joined, network, offer.scores), offer.told, val)
 
     def predict(self, model: Model, places: Places) -> NDArray[np.float32]:
         """Return `[n, classes]`: probabilities at places, each from its most interior window."""
         assert isinstance(model.predictor, Ensemble), "a model of this learner"
-        told = self._ask(list(model.predictor.members), places)
+        told = self.ask(model, places)
         return np.asarray(np.einsum("m,mnc->nc", model.predictor.weights, told), dtype=np.float32)
+
+    def ask(self, model: Model, places: Places) -> NDArray[np.float32]:
+        """Return `[2, n, classes]`: what network and instant model say."""
+        assert isinstance(model.predictor, Ensemble), "a model of this learner"
+        return self._ask(list(model.predictor.members), places)
 
     def _try(
         self, choice: Choice, partner: InstantLearner, train: Places, val: Places, *, seed: int
@@ -85,7 +92,7 @@ class PairLearner:
         weights = fit_weights(told[:, np.arange(len(val)), own], val.weight)
         mixed = np.einsum("m,mnc->nc", weights, told)
         scores = score(mixed, val.label, ids=self._job.legend.ids)
-        return _Offer(partner, instant, weights, scores)
+        return _Offer(partner, instant, weights, scores, mixed)
 
     def _ask(self, members: list[Model], places: Places) -> NDArray[np.float32]:
         network, instant = members

@@ -82,6 +82,10 @@ class RoundsLearner:
         """Return `[n, classes]`: probabilities at places, each from its most interior window."""
         return self._network.predict(model, places)
 
+    def ask(self, model: Model, places: Places) -> NDArray[np.float32]:
+        """Return `[1, n, classes]`: what `predict` says, as a member of its own."""
+        return self.predict(model, places)[None]
+
     @property
     def instant(self) -> InstantLearner:
         """The instant model that teaches in the first round."""

@@ -15,6 +15,7 @@ from landvisor.parallel import work_ahead
 from landvisor.predict.backends import Backend, apply_backend
 from landvisor.predict.blocks import cut_blocks, find_area, pack
 from landvisor.predict.picture import Picture
+from landvisor.predict.temper import temper_rows
 from landvisor.recipe import PredictSpec
 
 
@@ -100,5 +101,7 @@ class Alone:
 def predict_task(model: Model, spec: PredictSpec, task: Task) -> Iterator[Packed]:
     """Predict a run of blocks, and yield each once it is finished."""
     parts = task.picture.predict(model, spec, area=find_area(task.run))
+    if spec.calibrate:
+        parts = temper_rows(parts, model.card.temperature)
     for block, planes in cut_blocks(parts, task.run, legend=model.card.legend):
         yield Packed(task.position, block, pack(planes), task.picture.list_damage())
