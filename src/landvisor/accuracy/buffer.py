@@ -147,12 +147,20 @@ def plan_separation(
     return separation, distances
 
 
-def measure_distances(places: Places, folds: Folds) -> NDArray[np.float64]:
+def measure_distances(
+    places: Places, folds: Folds, *, only: int | None = None
+) -> NDArray[np.float64]:
     """Return `[fold, n]`: how far each place is from the nearest one that a fold holds out.
 
     Places of another plane are infinitely far. A fold's own places are at 0.
+
+    Args:
+        places: With `scene` numbering planes.
+        folds: Of the same places.
+        only: One fold alone; all where None.
     """
-    return np.stack([_nearest(places, folds.fold == fold) for fold in range(folds.count)])
+    wanted = range(folds.count) if only is None else (only,)
+    return np.stack([_nearest(places, folds.fold == fold) for fold in wanted])
 
 
 def _nearest(places: Places, targets: NDArray[np.bool_]) -> NDArray[np.float64]:

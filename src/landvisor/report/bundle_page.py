@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landvisor.accuracy.assess import Assessment
+from landvisor.accuracy.buffer import measure_distances
+from landvisor.accuracy.folds import assign_folds
+from landvisor.accuracy.units import cut_scene
 from landvisor.card import Card
 from landvisor.files import RECORD
 from landvisor.geo.bundle import MapFiles
 from landvisor.geo.legend import Legend
 from landvisor.geo.places import SOURCES, Places
+from landvisor.geo.planes import lay_out
 from landvisor.geo.rasters import open_scene
 from landvisor.geo.scene import Scene, name_crs
 from landvisor.geo.thumbnail import read_thumbnail, shrink_step
@@ -24,8 +28,10 @@ from landvisor.record import command_line
 from landvisor.report.canvas import figure_to_png
 from landvisor.report.composite import stretch_rgb
 from landvisor.report.figures import Marks, draw_overview
+from landvisor.report.fold_map import FoldMap
 from landvisor.report.map_page import MapPage, render_map_page
 
+History = Mapping[str, Sequence[float]]
 SIZE = 900
 _BLOCK = 1024
 _MAPS = (
@@ -85,21 +91,76 @@ def _describe(
     pixels = read_thumbnail(scene, size=SIZE)
     classes = read_thumbnail(open_scene(files[shown].classes), size=SIZE)
     unsure = read_thumbnail(open_scene(files[shown].uncertainty), size=SIZE)
+    rgb = stretch_rgb(pixels.data, pixels.valid, bands=scene.bands)
+    histories = list(find_histories(card))
     return MapPage(
         title=f"Land cover of {scene.name}" if len(files) == 1 else "Land cover of a collection",
         summary=_summarise(scene, len(files), card),
         legend=legend,
-        rgb=stretch_rgb(pixels.data, pixels.valid, bands=scene.bands),
+        rgb=rgb,
         classes=np.where(classes.valid, classes.data[0], legend.nodata).astype(np.uint8),
         uncertainty=np.where(unsure.valid, unsure.data[0] / 254.0, np.nan),
         marks=_marks(material.places.on_scene(shown), scene),
         assessment=assessment.to_dict() if assessment else None,
         shares=measure_shares([file.classes for file in files], legend),
         training=_training_facts(material, card),
-        history=card.training.get("history", {}),
+        history=histories[0] if histories else {},
+        other_histories=histories[1:],
+        folds=_map_folds(shown, material, card, assessment, rgb=rgb),
         notes=card.notes,
         command=shlex.join(command_line()),
         files=_list_files(files),
+    )
+
+
+def find_histories(card: Card) -> Iterator[History]:
+    """Yield what each training of a network recorded: of a model, or of an ensemble's members."""
+    own = card.training.get("history")
+    if own:
+        yield own
+        return
+    for member in card.extra.get("members", ()):
+        yield from find_histories(Card.model_validate(member["card"]))
+
+
+def _map_folds(
+    shown: int,
+    material: Material,
+    card: Card,
+    assessment: Assessment | None,
+    *,
+    rgb: NDArray[np.uint8],
+) -> FoldMap | None:
+    """Deal the places to folds again, as the assessment did, and show those of one scene."""
+    apart = None if assessment is None else assessment.separation
+    here = material.places.scene == shown
+    if apart is None or not here.any():
+        return None
+    folds = assign_folds(
+        material.places,
+        shapes=material.shapes,
+        folds=apart.folds,
+        seed=card.recipe.seed,
+        scene_groups=material.groups,
+        hold_out=card.recipe.assess.hold_out,
+        distance=max(apart.dependence.distance, apart.sight.distance),
+    )
+    laid = lay_out(material.places, [scene.grid for scene in material.scenes])
+    fold = int(np.bincount(folds.fold[here]).argmax())
+    near = measure_distances(laid, folds, only=fold)[0] < apart.taken
+    scene = material.scenes[shown]
+    step = shrink_step(scene.shape, SIZE)
+    rows, cols = (material.places.coords[here] / step).T
+    return FoldMap(
+        rgb=rgb,
+        rows=rows,
+        cols=cols,
+        fold=folds.fold[here],
+        cells=None if folds.size is None else cut_scene(scene.shape, folds.size),
+        shown=fold,
+        dropped=(near & (folds.fold != fold))[here],
+        buffer=apart.taken / step,
+        told=f"{apart.taken:.0f} pixels" if apart.taken else "none",
     )
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from landvisor.report.canvas import GRID, INK, PAPER, QUIET, new_figure
 
-_ACCENT = "#2c5f8a"
+_ACCENT, _PALE = "#2c5f8a", "#b9d0e3"
 _SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#b9d0e3", "#1f4d75"])
 _DARK = 0.72  # share from which a shade needs light ink
 
@@ -83,17 +83,25 @@ def draw_areas(
     return figure
 
 
-def draw_history(metrics: Mapping[str, Sequence[float]]) -> Figure:
+def draw_history(
+    metrics: Mapping[str, Sequence[float]],
+    *,
+    others: Sequence[Mapping[str, Sequence[float]]] = (),
+) -> Figure:
     """Draw what was measured in each epoch, one panel a metric, its best epoch marked.
 
     Args:
         metrics: Values per epoch by name; NaN and None leave a gap. Lowest is best where the name
             holds "loss", else highest.
+        others: The same of further trainings, drawn thin behind.
     """
     count = max(len(metrics), 1)
     figure = new_figure(6.2, 0.5 + 1.5 * count)
     panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
     for axes, (name, values) in zip(panels, metrics.items(), strict=False):
+        for other in (one[name] for one in others if name in one):
+            values_there = np.asarray(other, dtype=np.float64)
+            axes.plot(np.arange(1, len(values_there) + 1), values_there, color=_PALE, lw=1)
         _draw_curve(axes, np.asarray(values, dtype=np.float64), name=name)
     panels[-1].set_xlabel("epoch", color=QUIET, size=9)
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from landvisor.geo.legend import Legend
-from landvisor.report.canvas import figure_to_data_uri
 from landvisor.report.charts import draw_areas, draw_class_bars, draw_confusion, draw_history
+from landvisor.report.evidence import picture_calibration
 from landvisor.report.figures import Marks, draw_map, draw_scene, draw_uncertainty, mark_glyph
+from landvisor.report.fold_map import FoldMap, draw_folds
+from landvisor.report.pictures import Picture, make_picture
 from landvisor.report.scores import Scores, read_scores
+from landvisor.report.statement import write_statement
 
 _MOST_CELLS = 20  # classes beyond which a confusion matrix cannot be read on a page
 
@@ -36,6 +38,8 @@ class MapPage:
         shares: Share of the mapped pixels by class id, of the whole map.
         training: (label, value) pairs: what was trained on what.
         history: Values per epoch by name, or nothing.
+        other_histories: Of further members of the model.
+        folds: Which places were held out together; None shows none.
         notes: Warnings that a reader must see, one sentence each.
         command: What makes the same map again.
         files: (name, what it is) of the files beside the report.
@@ -52,18 +56,11 @@ class MapPage:
     shares: Mapping[int, float] = field(default_factory=dict)
     training: Sequence[tuple[str, str]] = ()
     history: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    other_histories: Sequence[Mapping[str, Sequence[float]]] = ()
+    folds: FoldMap | None = None
     notes: Sequence[str] = ()
     command: str = ""
     files: Sequence[tuple[str, str]] = ()
-
-
-@dataclass(frozen=True)
-class _Picture:
-    """An image of the page, what it shows in words, and its caption."""
-
-    uri: str
-    alt: str
-    caption: str
 
 
 @dataclass(frozen=True)
@@ -92,6 +89,9 @@ def render_map_page(page: MapPage) -> str:
         charts=[] if scores is None else _draw_scores(scores, page.legend),
         areas=_draw_areas(page),
         history=_draw_history(page),
+        units=_name_units(page.assessment),
+        statement=_write_statement(scores, page.assessment),
+        evidence=_draw_evidence(page),
         notes=[*page.notes, *([] if scores is None else scores.notes)],
     )
 
@@ -108,17 +108,17 @@ def _list_entries(page: MapPage) -> list[_LegendEntry]:
     ]
 
 
-def _draw_pictures(page: MapPage) -> list[_Picture]:
+def _draw_pictures(page: MapPage) -> list[Picture]:
     names = ", ".join(page.legend.names)
     count = 0 if page.marks is None else len(page.marks.labels)
     places = f"Image with {count} labelled places" if count else "Image"
     pictures = [
-        _picture(
+        make_picture(
             draw_scene(page.rgb, page.marks, legend=page.legend),
             alt=f"The mapped image{f' with {count} labelled places on it' if count else ''}.",
             caption=places,
         ),
-        _picture(
+        make_picture(
             draw_map(page.classes, page.legend),
             alt=f"The map of the same area in the colours of its classes: {names}.",
             caption="Map",
@@ -129,17 +129,17 @@ def _draw_pictures(page: MapPage) -> list[_Picture]:
     return pictures
 
 
-def _draw_uncertainty(uncertainty: NDArray[np.floating]) -> _Picture:
+def _draw_uncertainty(uncertainty: NDArray[np.floating]) -> Picture:
     known = uncertainty[np.isfinite(uncertainty)]
     typical = f" Its median is {np.median(known):.2f}." if known.size else ""
-    return _picture(
+    return make_picture(
         draw_uncertainty(uncertainty),
         alt=f"Uncertainty of the map from 0, dark, to 1, bright.{typical}",
         caption="Uncertainty of the model, as normalised entropy. It is not an error rate.",
     )
 
 
-def _draw_scores(scores: Scores, legend: Legend) -> list[_Picture]:
+def _draw_scores(scores: Scores, legend: Legend) -> list[Picture]:
     names = [row.name for row in scores.classes]
     colors = {c.name: c.color for c in legend.classes}
     worst = min(scores.classes, key=lambda row: np.nan_to_num(row.f1.value, nan=2.0))
@@ -150,7 +150,7 @@ def _draw_scores(scores: Scores, legend: Legend) -> list[_Picture]:
         colors=[colors.get(name, "#888888") for name in names],
     )
     charts = [
-        _picture(
+        make_picture(
             bars,
             alt=f"F1 of each class with its interval; lowest for {worst.name}: {worst.f1.text}.",
             caption=f"F1 by class with intervals of {100 * scores.level:.0f} %.",
@@ -158,7 +158,7 @@ def _draw_scores(scores: Scores, legend: Legend) -> list[_Picture]:
     ]
     if len(names) <= _MOST_CELLS:
         charts.append(
-            _picture(
+            make_picture(
                 draw_confusion(scores.counts, names),
                 alt="Confusion matrix: places by class of the reference (rows) and of the map.",
                 caption="Places by reference class (rows) and mapped class (columns). "
@@ -168,14 +168,49 @@ def _draw_scores(scores: Scores, legend: Legend) -> list[_Picture]:
     return charts
 
 
-def _draw_areas(page: MapPage) -> _Picture | None:
+def _name_units(assessment: Mapping[str, Any] | None) -> str:
+    """Name what the bootstrap resampled."""
+    kind = ((assessment or {}).get("separation") or {}).get("kind", "blocks")
+    return {"scenes": "scenes", "groups": "groups of scenes", "random": "features"}.get(
+        kind, "spatial blocks"
+    )
+
+
+def _write_statement(scores: Scores | None, assessment: Mapping[str, Any] | None) -> str:
+    if scores is None or assessment is None or "separation" not in assessment:
+        return ""
+    return write_statement(scores, assessment)
+
+
+def _draw_evidence(page: MapPage) -> list[Picture]:
+    """Draw how places were held out, and what is known of the probabilities there."""
+    pictures = [] if page.folds is None else [_draw_fold_map(page.folds)]
+    calibration = (page.assessment or {}).get("calibration")
+    return pictures + ([] if calibration is None else picture_calibration(calibration))
+
+
+def _draw_fold_map(folds: FoldMap) -> Picture:
+    held = int((folds.fold == folds.shown).sum())
+    count = len(np.unique(folds.fold))
+    blocks = " White lines part the blocks that are held out as one." if folds.cells else ""
+    return make_picture(
+        draw_folds(folds),
+        alt=f"{len(folds.fold)} labelled places in {count} folds, and what fold "
+        f"{folds.shown + 1} holds out: {held} places, with a buffer of {folds.told} around them.",
+        caption=f"Left: labelled places by the fold that holds them out.{blocks} Right: one fold. "
+        f"Its {held} places are classified by a model that learned from the black ones alone; "
+        f"{int(folds.dropped.sum())} within {folds.told} of them are left out.",
+    )
+
+
+def _draw_areas(page: MapPage) -> Picture | None:
     if not page.shares:
         return None
     classes = page.legend.active
     shares = np.array([page.shares.get(c.id, 0.0) for c in classes])
     spoken = ", ".join(f"{c.name} {s:.1%}" for c, s in zip(classes, shares, strict=True))
     figure = draw_areas(shares, names=page.legend.names, colors=[c.color for c in classes])
-    return _picture(
+    return make_picture(
         figure,
         alt=f"Share of mapped pixels: {spoken}.",
         caption="Counted pixels of the map. Map errors bias such counts, so they are no "
@@ -183,15 +218,12 @@ def _draw_areas(page: MapPage) -> _Picture | None:
     )
 
 
-def _draw_history(page: MapPage) -> _Picture | None:
+def _draw_history(page: MapPage) -> Picture | None:
     if not any(len(values) for values in page.history.values()):
         return None
-    return _picture(
-        draw_history(page.history),
+    return make_picture(
+        draw_history(page.history, others=page.other_histories),
         alt=f"Learning curves of {', '.join(page.history)}.",
-        caption="What was measured in each epoch; the dot marks the best.",
+        caption="What was measured in each epoch at places of validation; the dot marks the best."
+        + (" Thin lines are the other members." if page.other_histories else ""),
     )
-
-
-def _picture(figure: Figure, *, alt: str, caption: str) -> _Picture:
-    return _Picture(figure_to_data_uri(figure), alt, caption)
