@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from landvisor.geo.checked import CheckedRaster, Layout
-from landvisor.geo.coding import EXTRA, ONE, UNKNOWN
+from landvisor.geo.coding import ONE, UNKNOWN, count_extra
 from landvisor.geo.legend import Legend
 from landvisor.geo.styles import (
     LEGEND_TAG,
@@ -58,12 +58,21 @@ class MapRaster:
     layout: Layout
 
 
-def list_rasters(files: MapFiles, legend: Legend) -> tuple[MapRaster, ...]:
-    """List the rasters of a map; the map itself comes last, so that it is finished last."""
-    measures = ("normalised entropy", "one minus margin of two best")
+def list_rasters(
+    files: MapFiles, legend: Legend, *, disagreement: bool = False
+) -> tuple[MapRaster, ...]:
+    """List the rasters of a map; the map itself comes last, so that it is finished last.
+
+    Args:
+        files: Where they lie.
+        legend: Its active classes are those of the probabilities.
+        disagreement: Several models made it, and how much they disagree is known.
+    """
+    extra = count_extra(disagreement=disagreement)
+    measures = ("normalised entropy", "one minus margin of two best", "disagreement of models")
     return (
-        MapRaster(files.probabilities, slice(EXTRA, None), _share_layout(legend.names)),
-        MapRaster(files.uncertainty, slice(1, EXTRA), _share_layout(measures)),
+        MapRaster(files.probabilities, slice(extra, None), _share_layout(legend.names)),
+        MapRaster(files.uncertainty, slice(1, extra), _share_layout(measures[: extra - 1])),
         MapRaster(files.classes, slice(0, 1), class_layout(legend)),
     )
 
@@ -75,6 +84,7 @@ def write_map(
     legend: Legend,
     read_blocks: ReadBlocks,
     done: Container[Path] = (),
+    disagreement: bool = False,
 ) -> Iterator[Path]:
     """Write the files of a map from its blocks, one after the other.
 
@@ -87,6 +97,7 @@ def write_map(
         read_blocks: Asked once for each raster; blocks may come in any order and size, but must
             cover each pixel exactly once.
         done: Rasters that need not be written again.
+        disagreement: Blocks hold how much several models disagree.
 
     Yields:
         Each raster, once it is finished.
@@ -95,7 +106,7 @@ def write_map(
         OutputError: If a pixel is missing or written twice, the disk is full, or a file reads back
             other values.
     """
-    for part in list_rasters(files, legend):
+    for part in list_rasters(files, legend, disagreement=disagreement):
         if part.path in done:
             continue
         with CheckedRaster(part.path, grid, layout=part.layout) as raster:

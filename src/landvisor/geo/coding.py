@@ -18,7 +18,8 @@ UNKNOWN = 255
 """Code of no data in probability and uncertainty rasters."""
 
 EXTRA = 3
-"""Planes before the probabilities: class, normalised entropy, one minus margin."""
+"""Planes before the probabilities: class, normalised entropy, one minus margin; and, of several
+models, their disagreement as a fourth."""
 
 _NONE, _FULL = np.float32(0), np.float32(1)
 _ROUND = np.float32(1.5 * 2**23)
@@ -45,11 +46,13 @@ def encode_map(
     ids: Sequence[int],
     nodata: int,
     window: Window,
+    disagreement: NDArray[np.float32] | None = None,
 ) -> NDArray[np.uint8]:
-    """Code a prediction as the bytes of a map: `[3 + class, row, col]`.
+    """Code a prediction as the bytes of a map: `[3 + class, row, col]`, or one plane more.
 
     A pixel's class is the first of its most probable ones. The planes are the class's id, the
-    normalised entropy, one minus the margin of the two best, and each class's share.
+    normalised entropy, one minus the margin of the two best, the models' disagreement where there
+    are several, and each class's share.
 
     Args:
         probabilities: `[class, row, col]` in the order of `ids`.
@@ -57,6 +60,7 @@ def encode_map(
         ids: Class ids.
         nodata: What stands for no data in the plane of classes.
         window: Where this lies, for messages.
+        disagreement: `[row, col]`, 0 to 1; None codes none.
 
     Raises:
         OutputError: If a valid pixel's probability is not a number of 0 to 1.
@@ -71,19 +75,65 @@ def encode_map(
             f"a window of {(len(ids), *window.shape)} (class, row, col) is to be written, but the "
             f"model gave {probabilities.shape}; predict with the legend of the model"
         )
-    codes = np.empty((EXTRA + len(ids), *valid.shape), dtype=np.uint8)
+    extra = count_extra(disagreement=disagreement is not None)
+    codes = np.empty((extra + len(ids), *valid.shape), dtype=np.uint8)
     known = np.asarray(ids, dtype=np.uint8)
-    row, col = _encode(probabilities, valid, known, np.uint8(nodata), _ROUNDING, codes)
+    row, col = _encode(probabilities, valid, known, np.uint8(nodata), _ROUNDING, extra, codes)
     if row >= 0:
         raise OutputError(
             f"a probability outside 0 to 1 was found near row {window.row + row}, column "
             f"{window.col + col}; look for damaged pixels there, or fit the model again"
         )
+    if disagreement is not None:
+        _fill_plane(disagreement, valid, codes[EXTRA])
     return codes
 
 
+def count_extra(*, disagreement: bool) -> int:
+    """Return how many planes precede the probabilities."""
+    return EXTRA + disagreement
+
+
 @numba.njit(nogil=True, cache=True)
-def _encode(probabilities, valid, ids, nodata, rounding, codes):  # type: ignore[no-untyped-def]  # numba's types
+def measure_spread(parts, weights, spread):  # type: ignore[no-untyped-def]  # numba's types
+    """Fill `[row, col]` with how much models disagree, 0 to 1, to 3e-6 times their number.
+
+    It is the mutual information of class and model over the entropy of equal shares, as
+    `landvisor.accuracy.uncertainty.measure_disagreement` has it.
+
+    Args:
+        parts: float32 `[model, class, row, col]`: what each says.
+        weights: float32 `[model]`, of sum 1.
+        spread: float32 `[row, col]`, filled.
+    """
+    models, count, rows, cols = parts.shape
+    scale = np.float32(1 / np.log2(count)) if count > 1 else _NONE
+    mean, outer = np.empty(cols, np.float32), np.empty(cols, np.float32)
+    inner, each = np.empty(cols, np.float32), np.empty(cols, np.float32)
+    for row in range(rows):
+        outer[:], inner[:] = _NONE, _NONE
+        for number in range(count):
+            mean[:] = _NONE
+            for model in range(models):
+                told = parts[model, number, row]
+                each[:] = _NONE
+                _add_entropy(told, each)
+                for col in range(cols):
+                    mean[col] += weights[model] * told[col]
+                    inner[col] += weights[model] * each[col]
+            _add_entropy(mean, outer)
+        for col in range(cols):
+            spread[row, col] = min(max((outer[col] - inner[col]) * scale, _NONE), _FULL)
+
+
+@numba.njit(nogil=True, cache=True)
+def _fill_plane(share, valid, codes):  # type: ignore[no-untyped-def]  # numba's types
+    for row in range(share.shape[0]):
+        _fill_share(share[row], valid[row], codes[row])
+
+
+@numba.njit(nogil=True, cache=True)
+def _encode(probabilities, valid, ids, nodata, rounding, extra, codes):  # type: ignore[no-untyped-def]  # numba's types
     """Fill the planes of `encode_map`, and return a pixel that is no prediction, or (-1, -1).
 
     The logarithm is exact to 3e-6. Plain loops over columns are computed many numbers at a time.
@@ -107,7 +157,7 @@ def _encode(probabilities, valid, ids, nodata, rounding, codes):  # type: ignore
                 bad += known[col] and not fits
                 kept = told[col] if known[col] else _NONE
                 share[col] = min(max(kept, _NONE), _FULL)
-            _fill_share(share, known, codes[EXTRA + number, row])
+            _fill_share(share, known, codes[extra + number, row])
             _add_entropy(share, entropy)
             for col in range(cols):
                 wins = share[col] > best[col]

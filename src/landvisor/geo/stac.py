@@ -166,7 +166,11 @@ def _assets(card: ModelFacts, legend: Legend) -> dict[str, Any]:
             "classification:classes": _classes(legend),
         },
         "probabilities": raster("probabilities", "Class probabilities", ["data"]),
-        "uncertainty": raster("uncertainty", "Entropy and margin", ["data", "metadata"]),
+        "uncertainty": raster(
+            "uncertainty",
+            "Entropy, margin and disagreement" if card.kind == "ensemble" else "Entropy and margin",
+            ["data", "metadata"],
+        ),
         "model": {
             "href": "./model.safetensors",
             "type": "application/octet-stream",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from landvisor.card import Card
 from landvisor.errors import ModelError
+from landvisor.geo.coding import measure_spread
 from landvisor.learn.model import Model
 
 KIND = "ensemble"
@@ -42,6 +43,32 @@ class Ensemble:
             total += part
         return total
 
+    def predict_spread(self, data: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Predict a batch of windows, and say how much the models that it is made of disagree.
+
+        Returns:
+            float32 `[batch, class + 1, row, col]`: what `predict` returns and, last, the mutual
+            information of class and model; see `landvisor.accuracy.uncertainty`.
+        """
+        parts, weights = zip(*self.list_parts(), strict=True)
+        share = np.asarray(weights, dtype=np.float32)
+        told = np.stack([part.predict(data, valid) for part in parts])
+        planes = np.zeros((len(data), told.shape[2] + 1, *valid.shape[1:]), dtype=np.float32)
+        for said, count in zip(told, share, strict=True):
+            planes[:, :-1] += said * count
+        for number, window in enumerate(planes):
+            measure_spread(np.ascontiguousarray(told[:, number]), share, window[-1])
+        return planes
+
+    def list_parts(self) -> Iterator[tuple[Model, float]]:
+        """Yield the models that members are made of in the end, with weights of sum 1."""
+        for member, weight in zip(self.members, self.weights, strict=True):
+            if isinstance(member.predictor, Ensemble):
+                for part, share in member.predictor.list_parts():
+                    yield part, weight * share
+            else:
+                yield member, weight
+
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the arrays of all members, prefixed with their number."""
         return {
@@ -49,6 +76,11 @@ class Ensemble:
             for number, model in enumerate(self.members)
             for name, array in model.predictor.tensors().items()
         }
+
+
+def has_members(model: Model) -> bool:
+    """Tell whether several models say what a pixel is."""
+    return isinstance(model.predictor, Ensemble)
 
 
 def list_members(model: Model) -> tuple[Model, ...]:

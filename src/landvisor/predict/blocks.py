@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from landvisor.errors import OutputError
-from landvisor.geo.coding import EXTRA, encode_map
+from landvisor.geo.coding import count_extra, encode_map
 from landvisor.geo.legend import Legend
 from landvisor.geo.tiling import Shape, Window
 from landvisor.journal import Journal
@@ -52,16 +52,27 @@ def find_area(run: Sequence[Window]) -> Window:
 
 
 def cut_blocks(
-    parts: Iterable[MapRows], run: Sequence[Window], *, legend: Legend
+    parts: Iterable[MapRows],
+    run: Sequence[Window],
+    *,
+    legend: Legend,
+    disagreement: bool = False,
 ) -> Iterator[Coded]:
     """Code predicted rows, and yield the blocks of a run one after the other.
+
+    Args:
+        parts: From the first row on.
+        run: Blocks that lie below each other.
+        legend: Its active classes are those of the probabilities.
+        disagreement: The rows know how much models disagree.
 
     Raises:
         OutputError: If a valid pixel's probability is not a number of 0 to 1.
     """
     waiting = iter(run)
     block = next(waiting)
-    planes = _make_planes(block, legend)
+    count = count_extra(disagreement=disagreement) + len(legend.ids)
+    planes = _make_planes(block, count)
     for part in parts:
         codes = encode_map(
             part.probabilities,
@@ -69,6 +80,7 @@ def cut_blocks(
             ids=legend.ids,
             nodata=legend.nodata,
             window=part.window,
+            disagreement=part.disagreement,
         )
         row, last = part.window.row, part.window.row + part.window.rows
         while row < last:
@@ -81,11 +93,11 @@ def cut_blocks(
                 following = next(waiting, None)
                 if following is None:
                     return
-                block, planes = following, _make_planes(following, legend)
+                block, planes = following, _make_planes(following, count)
 
 
-def _make_planes(block: Window, legend: Legend) -> NDArray[np.uint8]:
-    return np.empty((EXTRA + len(legend.ids), *block.shape), dtype=np.uint8)
+def _make_planes(block: Window, count: int) -> NDArray[np.uint8]:
+    return np.empty((count, *block.shape), dtype=np.uint8)
 
 
 class BlockStore:
@@ -96,15 +108,24 @@ class BlockStore:
         stem: Name of the map.
         blocks: All that the map is made of.
         legend: Its active classes are the map's.
+        disagreement: Blocks hold how much models disagree.
     """
 
     def __init__(
-        self, journal: Journal, stem: str, *, blocks: Sequence[Window], legend: Legend
+        self,
+        journal: Journal,
+        stem: str,
+        *,
+        blocks: Sequence[Window],
+        legend: Legend,
+        disagreement: bool = False,
     ) -> None:
         self._journal = journal
         self.stem = stem
         self._blocks = blocks
-        self._legend = legend
+        self.legend = legend
+        self.disagreement = disagreement
+        self._planes = count_extra(disagreement=disagreement) + len(legend.ids)
 
     @property
     def count(self) -> int:
@@ -138,7 +159,7 @@ class BlockStore:
                     f"block {name!r} of the map was lost or damaged on the disk after it was "
                     "written; run the same command again, which makes it anew"
                 )
-            yield block, unpack(content, block.shape, self._legend, planes=planes)
+            yield block, unpack(content, block.shape, self._planes, planes=planes)
 
     def drop(self) -> None:
         """Remove the blocks: the map has been made of them."""
@@ -156,9 +177,8 @@ def pack(planes: NDArray[np.uint8]) -> bytes:
     return b"".join([lengths.tobytes(), *parts])
 
 
-def unpack(content: bytes, shape: Shape, legend: Legend, *, planes: slice) -> NDArray[np.uint8]:
-    """Return some planes `[plane, row, col]` of a block that `pack` compressed."""
-    count = EXTRA + len(legend.ids)
+def unpack(content: bytes, shape: Shape, count: int, *, planes: slice) -> NDArray[np.uint8]:
+    """Return some of the `count` planes `[plane, row, col]` of a block that `pack` compressed."""
     lengths = np.frombuffer(content, dtype=_LENGTH, count=count)
     ends = lengths.cumsum() + lengths.nbytes
     codec, size = pa.Codec("zstd"), shape[0] * shape[1]

@@ -7,24 +7,28 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from landvisor.geo.coding import EXTRA
+from landvisor.geo.coding import count_extra
 
 log = logging.getLogger(__name__)
 
 
-def most_bytes(pixels: Sequence[int], *, missing: int, classes: int) -> int:
+def most_bytes(
+    pixels: Sequence[int], *, missing: int, classes: int, disagreement: bool = False
+) -> int:
     """Return how many bytes blocks and files may take at most, if nothing could be compressed.
 
-    Blocks and finished rasters hold `3 + classes` bytes a pixel, and rasters a third more for
-    their overviews. Of one raster at a time there is a copy without compression and, while they
-    are made, its overviews; that of the probabilities is the largest.
+    Blocks and finished rasters hold `3 + classes` bytes a pixel, one more of several models, and
+    rasters a third more for their overviews. Of one raster at a time there is a copy without
+    compression and, while they are made, its overviews; that of the probabilities is the largest.
 
     Args:
         pixels: Of each map.
         missing: Pixels of blocks that are still to be predicted.
         classes: Active classes of the legend.
+        disagreement: How much models disagree is written too.
     """
-    planes, copied = EXTRA + classes, max(classes, EXTRA - 1)
+    extra = count_extra(disagreement=disagreement)
+    planes, copied = extra + classes, max(classes, extra - 1)
     finished, growing = sum(pixels) * planes, max(pixels) * copied
     return missing * planes + -(-(finished + growing) * 4 // 3)
 

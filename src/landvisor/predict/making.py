@@ -19,11 +19,10 @@ from landvisor.geo.bundle import MapFiles, list_rasters, map_files, write_map
 from landvisor.geo.collection import Collection
 from landvisor.geo.damage import DamagedBlock, tolerate
 from landvisor.geo.identify import identify_imagery
-from landvisor.geo.legend import Legend
 from landvisor.geo.scene import Scene
 from landvisor.geo.tiling import Window, full_window, split_blocks
 from landvisor.journal import Journal
-from landvisor.learn.ensemble import identify_model
+from landvisor.learn.ensemble import has_members, identify_model
 from landvisor.learn.model import Model
 from landvisor.options import Options, Progress
 from landvisor.predict.adapt import adapt_scenes
@@ -150,7 +149,7 @@ def _make(
     team: Team,
     tell: Progress | None,
 ) -> list[MadeMap]:
-    legend = computed.model.card.legend
+    legend, several = computed.model.card.legend, has_members(computed.model)
     counter = _Counter(sum(full_window(picture.grid.shape).size for picture in pictures), tell)
     stores = [
         BlockStore(
@@ -158,17 +157,18 @@ def _make(
             map_stem(pictures, position),
             blocks=list(split_blocks(picture.grid.shape, spec.block)),
             legend=legend,
+            disagreement=several,
         )
         for position, picture in enumerate(pictures)
     ]
     damage = _DamageReport(journal)
     missing = [
-        set() if _is_finished(store, journal, legend) else set(store.find_missing())
-        for store in stores
+        set() if _is_finished(store, journal) else set(store.find_missing()) for store in stores
     ]
     pixels, left = [store.pixels for store in stores], sum(b.size for m in missing for b in m)
     _tell_finished(sum(store.count for store in stores), sum(map(len, missing)))
-    tell_room(journal.folder, most_bytes(pixels, missing=left, classes=len(legend.ids)))
+    need = most_bytes(pixels, missing=left, classes=len(legend.ids), disagreement=several)
+    tell_room(journal.folder, need)
     counter.add(sum(pixels) - left)
     tasks = _plan_tasks(pictures, missing, most=team.longest_run(sum(map(len, missing))))
     made: dict[int, MapFiles] = {}
@@ -179,9 +179,9 @@ def _make(
         missing[packed.position].discard(packed.block)
         if not missing[packed.position]:
             store, grid = stores[packed.position], pictures[packed.position].grid
-            made[packed.position] = _assemble(store, grid, journal, legend)
+            made[packed.position] = _assemble(store, grid, journal)
     for position in set(range(len(stores))) - set(made):  # an earlier attempt predicted them
-        made[position] = _assemble(stores[position], pictures[position].grid, journal, legend)
+        made[position] = _assemble(stores[position], pictures[position].grid, journal)
     return [MadeMap(picture.grid, made[position]) for position, picture in enumerate(pictures)]
 
 
@@ -204,21 +204,27 @@ def _plan_tasks(
             yield Task(position, picture, tuple(run))
 
 
-def _is_finished(store: BlockStore, journal: Journal, legend: Legend) -> bool:
+def _is_finished(store: BlockStore, journal: Journal) -> bool:
     """Tell whether all rasters of a map are there, so that its blocks are needed no more."""
     files = map_files(journal.folder / "maps", store.stem)
-    return all(journal.holds(part.path) for part in list_rasters(files, legend))
+    rasters = list_rasters(files, store.legend, disagreement=store.disagreement)
+    return all(journal.holds(part.path) for part in rasters)
 
 
-def _assemble(store: BlockStore, grid: GeoBox, journal: Journal, legend: Legend) -> MapFiles:
+def _assemble(store: BlockStore, grid: GeoBox, journal: Journal) -> MapFiles:
     """Make the files of a map from its blocks, but for those that are finished; then drop them."""
     files = map_files(journal.folder / "maps", store.stem)
-    done = [part.path for part in list_rasters(files, legend) if journal.holds(part.path)]
+    legend, several = store.legend, store.disagreement
+    rasters = list_rasters(files, legend, disagreement=several)
+    done = [part.path for part in rasters if journal.holds(part.path)]
     if files.classes not in done:  # it is finished last
         log.info("writing the map %s", files.classes.name)
     with writing(files.classes):
         files.classes.parent.mkdir(exist_ok=True)
-    for path in write_map(files, grid, legend=legend, read_blocks=store.read, done=done):
+    writing_map = write_map(
+        files, grid, legend=legend, read_blocks=store.read, done=done, disagreement=several
+    )
+    for path in writing_map:
         journal.note(path)
     store.drop()
     return files

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from landvisor.errors import RecipeError
@@ -18,6 +19,7 @@ from landvisor.geo.mosaic import feather_weights, first_weights, order_scenes, s
 from landvisor.geo.scene import Scene
 from landvisor.geo.tiling import Window
 from landvisor.geo.warp import warp_scene
+from landvisor.learn.ensemble import has_members
 from landvisor.learn.model import Model
 from landvisor.predict.stream import MapRows, predict_rows
 from landvisor.recipe import PredictSpec
@@ -99,7 +101,7 @@ class Mosaic:
             if footprint.intersect(area)
         ]
         if not here:
-            yield from _tell_nothing(len(model.card.legend.ids), area)
+            yield from _tell_nothing(len(model.card.legend.ids), area, has_members(model))
             return
         with ExitStack() as stack:
             parts = [
@@ -128,11 +130,20 @@ class Mosaic:
             weights = share_weights(np.stack(depth), valid)
         else:
             weights = first_weights(valid)
-        mean = np.zeros_like(rows[0].probabilities)
-        for part, weight in zip(rows, weights, strict=True):
-            # What a scene says of pixels that it does not show is no number.
-            mean += np.where(weight > 0, part.probabilities, 0) * weight
-        return MapRows(window, mean, np.asarray(valid.any(axis=0)))
+        mean = _mix([part.probabilities for part in rows], weights)
+        known = [part.disagreement for part in rows if part.disagreement is not None]
+        spread = _mix(known, weights) if known else None
+        return MapRows(window, mean, np.asarray(valid.any(axis=0)), spread)
+
+
+def _mix(
+    parts: Sequence[NDArray[np.float32]], weights: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    """Return the weighted mean of what scenes say: of pixels that one does not show, no number."""
+    mean = np.zeros_like(parts[0])
+    for part, weight in zip(parts, weights, strict=True):
+        mean += np.where(weight > 0, part, 0) * weight
+    return mean
 
 
 def plan_pictures(
@@ -171,9 +182,10 @@ def _refuse_grid(spec: PredictSpec) -> None:
             )
 
 
-def _tell_nothing(classes: int, area: Window) -> Iterator[MapRows]:
+def _tell_nothing(classes: int, area: Window, several: bool) -> Iterator[MapRows]:
     """Yield rows without data."""
     for row in range(area.row, area.row + area.rows):
         window = Window(row, area.col, 1, area.cols)
         shares = np.zeros((classes, *window.shape), dtype=np.float32)
-        yield MapRows(window, shares, np.zeros(window.shape, dtype=bool))
+        spread = np.zeros(window.shape, dtype=np.float32) if several else None
+        yield MapRows(window, shares, np.zeros(window.shape, dtype=bool), spread)

@@ -14,6 +14,7 @@ from landvisor.errors import ModelError
 from landvisor.geo.legend import Legend
 from landvisor.geo.scene import Scene
 from landvisor.geo.tiling import Window, cover_area, full_window
+from landvisor.learn.ensemble import Ensemble, has_members
 from landvisor.learn.instant import set_stride
 from landvisor.learn.local_prior import find_window_factors
 from landvisor.learn.model import Model
@@ -38,6 +39,7 @@ class Told:
         data: `[band, row, col]`; dropped once the model has seen it, None where nothing is valid.
         probabilities: float32 `[class, row, col]`.
         factors: One per class, for those that the window favours.
+        disagreement: float32 `[1, row, col]`; None where one model is asked.
     """
 
     window: Window
@@ -45,6 +47,7 @@ class Told:
     data: NDArray[Any] | None = None
     probabilities: NDArray[np.float32] | None = None
     factors: NDArray[np.float32] | None = None
+    disagreement: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,15 +58,18 @@ class MapRows:
         window: Where they lie; always the full width of the area.
         probabilities: float32 `[class, row, col]`, summing to one where valid.
         valid: `[row, col]`.
+        disagreement: float32 `[row, col]`, 0 to 1: of the models of an ensemble; None of one model.
     """
 
     window: Window
     probabilities: NDArray[np.float32]
     valid: NDArray[np.bool_]
+    disagreement: NDArray[np.float32] | None = None
 
     def copy(self) -> MapRows:
         """Return the same rows in memory of their own."""
-        return MapRows(self.window, self.probabilities.copy(), self.valid.copy())
+        spread = None if self.disagreement is None else self.disagreement.copy()
+        return MapRows(self.window, self.probabilities.copy(), self.valid.copy(), spread)
 
 
 def check_fit(model: Model, scene: Scene) -> None:
@@ -115,13 +121,29 @@ def predict_rows(
     windows = [window for line in lines for window in line]
     rows = lines[0][0].rows
     strip = Strip(len(model.card.legend.ids), wanted, rows=rows, overlap=spec.shared)
+    spread = Strip(1, wanted, rows=rows, overlap=spec.shared) if has_members(model) else None
     ends = {line[-1]: top for line, top in zip(lines, _find_ends(lines, wanted), strict=True)}
     for part in _predict(model, scene, windows, spec):
         strip.mark(part.window, part.valid)
         if part.probabilities is not None:
             strip.add(part.window, part.probabilities, factors=part.factors)
-        for first, shares, valid in strip.finish(ends.get(part.window, 0), most=_ROWS):
-            yield MapRows(Window(first, wanted.col, len(valid), wanted.cols), shares, valid)
+        if spread is not None:
+            spread.mark(part.window, part.valid)
+            if part.disagreement is not None:
+                spread.add(part.window, part.disagreement)
+        yield from _finish(strip, spread, ends.get(part.window, 0), wanted)
+
+
+def _finish(strip: Strip, spread: Strip | None, before: int, area: Window) -> Iterator[MapRows]:
+    """Take out the rows above `before`, with how much models disagree there."""
+    finished = strip.finish(before, most=_ROWS)
+    if spread is None:
+        for first, shares, valid in finished:
+            yield MapRows(Window(first, area.col, len(valid), area.cols), shares, valid)
+        return
+    others = spread.finish(before, most=_ROWS)
+    for (first, shares, valid), (_, planes, _) in zip(finished, others, strict=True):
+        yield MapRows(Window(first, area.col, len(valid), area.cols), shares, valid, planes[0])
 
 
 def predict_scene(model: Model, scene: Scene, spec: PredictSpec) -> MapRows:
@@ -131,6 +153,9 @@ def predict_scene(model: Model, scene: Scene, spec: PredictSpec) -> MapRows:
         full_window(scene.shape),
         np.concatenate([part.probabilities for part in parts], axis=1),
         np.concatenate([part.valid for part in parts]),
+        np.concatenate([p.disagreement for p in parts if p.disagreement is not None])
+        if has_members(model)
+        else None,
     )
 
 
@@ -158,7 +183,9 @@ def _predict(
     model: Model, scene: Scene, windows: list[Window], spec: PredictSpec
 ) -> Generator[Told]:
     """Yield windows as a model sees them, in their order, some of them computed ahead."""
-    views = find_views(spec)
+    views, classes = find_views(spec), len(model.card.legend.ids)
+    predictor = model.predictor
+    ask = predictor.predict_spread if isinstance(predictor, Ensemble) else model.predict
 
     def tell(batch: list[Told]) -> list[Told]:
         known = [part for part in batch if part.data is not None]
@@ -166,14 +193,21 @@ def _predict(
             return batch
         seen = [(part.data, part.valid) for part in known if part.data is not None]
         data, valid = (np.stack(parts) for parts in zip(*seen, strict=True))
-        said = iter(predict_views(model.predict, data, valid, views=views))
+        said = iter(predict_views(ask, data, valid, views=views))
         return [part if part.data is None else _favour(part, next(said)) for part in batch]
 
-    def _favour(part: Told, shares: NDArray[np.float32]) -> Told:
+    def _favour(part: Told, planes: NDArray[np.float32]) -> Told:
+        shares, spread = planes[:classes], planes[classes:]
         factors = find_window_factors(
             shares, part.valid, shares=model.card.shares, strength=spec.local_prior
         )
-        return Told(part.window, part.valid, probabilities=shares, factors=factors)
+        return Told(
+            part.window,
+            part.valid,
+            probabilities=shares,
+            factors=factors,
+            disagreement=spread if len(spread) else None,
+        )
 
     batches = work_ahead(_read(scene, windows, count_windows(spec)), most=_AHEAD)
     with start_threads() as threads, closing(threads.map(tell, batches)) as told:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from landvisor.geo.damage import DamagedBlock
 from landvisor.geo.tiling import Window
+from landvisor.learn.ensemble import has_members
 from landvisor.learn.model import Model
 from landvisor.parallel import work_ahead
 from landvisor.predict.backends import Backend, apply_backend
@@ -103,5 +104,6 @@ def predict_task(model: Model, spec: PredictSpec, task: Task) -> Iterator[Packed
     parts = task.picture.predict(model, spec, area=find_area(task.run))
     if spec.calibrate:
         parts = temper_rows(parts, model.card.temperature)
-    for block, planes in cut_blocks(parts, task.run, legend=model.card.legend):
+    legend, several = model.card.legend, has_members(model)
+    for block, planes in cut_blocks(parts, task.run, legend=legend, disagreement=several):
         yield Packed(task.position, block, pack(planes), task.picture.list_damage())

@@ -37,7 +37,7 @@ _BLOCK = 1024
 _MAPS = (
     "classes, with names and colours",
     "probability of every class",
-    "normalised entropy and margin",
+    "normalised entropy, margin and, of several models, their disagreement",
     "style for QGIS",
 )
 _FILES = {
