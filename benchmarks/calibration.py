@@ -78,8 +78,8 @@ def validate(name: str, model: str, seed: int, args: argparse.Namespace) -> list
 def tabulate(results: list[dict[str, Any]]) -> str:
     """Lay results out as a Markdown table."""
     lines = [
-        "| scene | model | seed | way | OA | ECE | by chance | log loss | Brier | T | AUROC, entropy |"
-        " range, px | sight, px | buffer, px | dropped |",
+        "| scene | model | seed | way | OA | ECE | by chance | log loss | Brier | T "
+        "| AUROC, entropy | range, px | sight, px | buffer, px | dropped |",
         "|" + "---|" * 15,
     ]
     for one in results:

@@ -48,6 +48,23 @@ def test_a_card_survives_its_file(tmp_path):
     assert read_card(str(path)).legend == LEGEND
 
 
+def test_a_card_of_before_temperatures_changes_no_probability(tmp_path):
+    content = CARD.model_dump(mode="json")
+    del content["temperature"], content["recipe"]["predict"]["calibrate"]
+    for key in ("hold_out", "buffer"):
+        del content["recipe"]["assess"][key]
+    content["recipe"]["assess"]["folds"] = 5
+    old = read_card(save(tmp_path / "old.safetensors", json.dumps(content)))
+    assert old.temperature == 1
+    assert old.recipe.assess.folds == 5
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, "NaN"])
+def test_a_temperature_that_is_none_is_refused(tmp_path, value):
+    content = {**CARD.model_dump(mode="json"), "temperature": value}
+    refused(save(tmp_path / "bad.safetensors", json.dumps(content)), "temperature")
+
+
 def test_reading_a_card_needs_no_torch(tmp_path):
     path = save(tmp_path / "m.safetensors", CARD.model_dump_json())
     code = (

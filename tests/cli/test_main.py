@@ -90,6 +90,9 @@ def test_the_file_of_a_verb_is_short(verb):
         ["bogus"],
         ["fit"],
         ["map", "--folds", "some"],
+        ["map", "a", "b", "-o", "c", "--buffer", "wide"],
+        ["map", "a", "b", "-o", "c", "--buffer", "-1"],
+        ["map", "a", "b", "-o", "c", "--hold-out", "pixels"],
         ["fit", "a", "b", "-o", "c", "--model", "vgg"],
     ],
 )

@@ -109,6 +109,27 @@ def test_the_statement_is_at_labelled_places_and_printed(bundle):
     assert str(folder / "report.html") in said.out
 
 
+def test_the_report_says_how_far_apart_folds_were_as_the_assessment_does(folder):
+    stated = json.loads((folder / "assessment.json").read_text())
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    apart, sure = stated["separation"], stated["calibration"]
+    assert apart["sight"]["distance"] == 50  # the reach of the filter bank
+    assert apart["wanted"] == max(apart["sight"]["distance"], apart["dependence"]["distance"])
+    assert 0 <= apart["dropped"] <= apart["most_dropped"] <= 0.4
+    assert sure["places"] == stated["reference"]["places"]
+    (said,) = re.findall(r'<p class="statement">(.*?)</p>', page, re.S)
+    low, high = stated["intervals"]["oa"]
+    assert (
+        f"accuracy was {stated['rates']['oa']:.2f} (95 % interval {low:.2f} to {high:.2f}" in said
+    )
+    assert f"within {apart['taken']:.0f} pixels of a held-out one" in said
+    assert f"left out {apart['dropped']:.0%}" in said
+    assert f"probabilities was {sure['ece']:.3f}" in said
+    assert "Reliability at 280 places" in page
+    assert f"{sure['auroc']['entropy']:.2f} by entropy" in page
+    assert "Folds" in page or "labelled places by the fold" in page
+
+
 def test_the_report_needs_no_other_file_and_names_every_class(folder, demo):
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert not re.search(r"""(src|href)=["'](?!data:|#)""", page)

@@ -56,6 +56,24 @@ def test_a_pair_says_the_weighted_mean_of_its_members(job):
     assert np.allclose(learner.predict(model, whole), expected[0][:, row, col].T, atol=1e-4)
     assert set(model.card.validation) == {"n", "epoch", "mean_iou", "mean_f1", "oa"}
     assert model.card.training["places"] == 40
+    assert set(model.card.training["history"]) == {"loss", "mean_iou", "mean_f1", "oa"}
+    np.testing.assert_allclose(
+        np.tensordot((first, second), learner.ask(model, val), axes=1),
+        learner.predict(model, val), atol=1e-6,
+    )  # fmt: skip
+
+
+def test_a_temperature_is_fitted_where_validation_suffices(job, tmp_path):
+    learner = make_learner(job)
+    assert learner.fit(draw_places(40, 0), draw_places(20, 1), seed=0).card.temperature == 1
+    model = learner.fit(draw_places(60, 0), draw_places(40, 1), seed=0)
+    assert model.card.temperature != 1
+    network, instant = model.predictor.members
+    assert 1 not in (network.card.temperature, instant.card.temperature) or (
+        instant.card.temperature == 1  # it learned from validation, too
+    )
+    save_model(model, tmp_path / "m.safetensors")
+    assert load_model(tmp_path / "m.safetensors").card.temperature == model.card.temperature
 
 
 def test_weights_come_from_validation_that_neither_has_seen(job):

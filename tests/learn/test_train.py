@@ -4,8 +4,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from landvisor.accuracy.buffer import Sight
 from landvisor.card import Card, card_classes
-from landvisor.errors import RecipeError
+from landvisor.errors import AssessmentError, RecipeError
 from landvisor.geo.legend import legend_from_names
 from landvisor.geo.locate import Losses
 from landvisor.geo.places import make_places
@@ -97,6 +98,79 @@ def test_no_fold_is_asked_about_places_that_any_choice_has_seen(material):
     assert set.union(*learner.asked) == set(range(80))
     assert stated.confusion.metrics()["oa"] == 1
     assert "at labelled places" in stated.statement
+
+
+def test_no_place_within_the_buffer_is_learned_from(material):
+    learner = SpyLearner()
+    stated = outer.cross_validate(learner, material, Recipe(), sight=Sight(25.0, "a test"))
+    apart, coords = stated.separation, material.places.coords
+    assert apart.wanted >= 25
+    assert 0 < apart.dropped < 0.4
+    assert (apart.taken < apart.wanted) == apart.capped
+    for (seen, held), asked in zip(learner.fits, learner.asked, strict=True):
+        learned, tested = sorted(seen | held), sorted(asked)
+        offset = coords[learned][:, None] - coords[tested][None]
+        assert np.hypot(*offset.transpose(2, 0, 1)).min() >= apart.taken - 1e-9
+    assert any("buffer" in note for note in stated.notes)
+
+
+def test_a_buffer_of_nothing_learns_from_all_that_is_not_held_out(material):
+    learner = SpyLearner()
+    stated = outer.cross_validate(learner, material, Recipe().with_values({"assess.buffer": 0}))
+    assert stated.separation.taken == stated.separation.dropped == 0
+    for (seen, held), asked in zip(learner.fits, learner.asked, strict=True):
+        assert len(seen | held | asked) == 80
+
+
+def test_scenes_that_are_held_out_by_name_are_left_out_one_by_one(material):
+    learner = SpyLearner()
+    three = replace(material, scenes=material.scenes * 3, splits=(None,) * 3, groups=("",) * 3,
+                    places=replace(material.places, scene=np.arange(80) // 2 % 3))  # fmt: skip
+    recipe = Recipe().with_values({"assess.hold_out": "scenes"})
+    stated = outer.cross_validate(learner, three, recipe)
+    assert [len({i // 2 % 3 for i in asked}) for asked in learner.asked] == [1, 1, 1]
+    for seen, held in learner.fits:  # validation holds out a scene, too
+        assert len({i // 2 % 3 for i in held}) == 1
+        assert not {i // 2 % 3 for i in seen} & {i // 2 % 3 for i in held}
+    assert stated.statement == "at labelled places, 3 outer spatial folds"
+
+
+def test_random_folds_are_called_so_and_warned_of(material):
+    recipe = Recipe().with_values({"assess.hold_out": "random"})
+    stated = outer.cross_validate(SpyLearner(), material, recipe)
+    assert stated.statement == "at labelled places, 5 outer random folds"
+    assert any(note.startswith("WARNING: places were held out at random") for note in stated.notes)
+
+
+def test_what_cannot_validate_by_its_name_is_refused_before_a_fit(material):
+    learner, bare = SpyLearner(), replace(material, groups=("",))
+    recipe = Recipe().with_values({"assess.hold_out": "groups"})
+    with pytest.raises(AssessmentError, match="no scene names a group"):
+        train.fit_material(learner, bare, recipe)
+    assert learner.fits == []
+
+
+def test_calibration_is_that_of_the_probabilities_that_the_map_would_show(material):
+    class Unsure(SpyLearner):
+        """Gives 0.6 to the true class, by models of temperature 0.5."""
+
+        def fit(self, train, val, *, seed):
+            model = super().fit(train, val, seed=seed)
+            return replace(model, card=model.card.model_copy(update={"temperature": 0.5}))
+
+        def ask(self, model, places):
+            return 0.4 + 0.2 * super().ask(model, places)
+
+    sharpened = 0.6**2 / (0.6**2 + 0.4**2)
+    for calibrate, told in ((True, sharpened), (False, 0.6)):
+        recipe = Recipe().with_values({"predict.calibrate": calibrate})
+        found = outer.cross_validate(Unsure(), material, recipe).calibration
+        assert found.confidence == pytest.approx(told)
+        assert found.accuracy == 1
+        assert found.temperature == pytest.approx(0.5 if calibrate else 1)
+        assert set(found.auroc) == {"entropy", "margin"}
+    two = Recipe().with_values({"fit.members": 2})
+    assert "disagreement" in outer.cross_validate(Unsure(), material, two).calibration.auroc
 
 
 def test_folds_and_validation_part_no_feature(material):
