@@ -13,7 +13,6 @@ from landvisor.accuracy.calibration import (
     expected_error,
     measure_calibration,
     rate_groups,
-    wilson_interval,
 )
 
 
@@ -109,11 +108,12 @@ def test_errors_are_rated_from_the_surest_fifth_on():
     assert rate_groups(np.arange(2.0), wrong[-2:]) == [1, 1]
 
 
-def test_wilsons_interval_is_the_published_one():
-    """Newcombe 1998, table I, method 3: 81/263, 15/148 and 0/20."""
+def test_bins_have_wilsons_interval():
+    """Newcombe 1998, table I, method 3: 81/263, 15/148, 0/20 and 1/29."""
     for hits, count, low, high in ((81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605),
                                    (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)):  # fmt: skip
-        assert wilson_interval(hits, count) == pytest.approx((low, high), abs=6e-5)
+        (made,) = bin_places(np.full(count, 0.7), np.arange(count) < hits, bins=1)
+        assert made.interval == pytest.approx((low, high), abs=6e-5)
 
 
 def test_a_calibration_survives_json():

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, rankdata
+from scipy.stats import rankdata
 
+from landvisor.accuracy.ratio import find_wilson
 from landvisor.accuracy.temperature import LEAST_SHARE
 
 BINS = 10
@@ -177,8 +178,8 @@ def bin_places(
             made.append(Bin(*edges, 0, None, None, None))
             continue
         share = float(right[here].mean())
-        interval = wilson_interval(int(right[here].sum()), count)
-        made.append(Bin(*edges, count, float(confidence[here].mean()), share, interval))
+        low, high = (float(end) for end in find_wilson(np.array(share), np.array(float(count))))
+        made.append(Bin(*edges, count, float(confidence[here].mean()), share, (low, high)))
     return tuple(made)
 
 
@@ -210,19 +211,6 @@ def rate_groups(
     order = np.argsort(uncertainty, kind="stable")
     parts = np.array_split(wrong[order], min(groups, len(order)))
     return [float(part.mean()) for part in parts]
-
-
-def wilson_interval(hits: int, count: int, *, level: float = _LEVEL) -> tuple[float, float]:
-    """Return the score interval of a share.
-
-    References:
-        Wilson 1927, doi:10.1080/01621459.1927.10502953.
-    """
-    z = float(norm.ppf((1 + level) / 2))
-    share, scale = hits / count, 1 + z**2 / count
-    middle = (share + z**2 / (2 * count)) / scale
-    half = z / scale * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
 
 
 def _number_bins(confidence: NDArray[np.floating], bins: int) -> NDArray[np.int64]:
