@@ -69,7 +69,7 @@ def validate(name: str, model: str, seed: int, args: argparse.Namespace) -> list
         sight = find_sight(fitted, material.scenes, material.places, seed=seed)
         looked = time.monotonic() - started
         found = []
-        for way, values in WAYS.items():
+        for way, values in ((way, WAYS[way]) for way in args.ways):
             stated = cross_validate(learner, material, settled.with_values(values), sight=sight)
             content = stated.to_dict()
             found.append({"scene": name, "model": model, "seed": seed, "way": way,
@@ -105,6 +105,7 @@ def main() -> None:
     parser.add_argument("--scenes", nargs="+", default=list(SCENES), choices=SCENES)
     parser.add_argument("--models", nargs="+", default=["forest", "bank", "instant"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--set", dest="values", nargs="*", default=[], metavar="KEY=JSON")
     parser.add_argument("--out", type=Path, default=Path("calibration.json"))
     args = parser.parse_args()

@@ -4,24 +4,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landvisor.accuracy.temperature import (
-    LEAST_PLACES,
+    LEAST_FEATURES,
     LIMITS,
     apply_temperature,
     fit_temperature,
 )
 
 
-def draw(count, *, seed=0):
+def draw(count, *, seed=0, heat=1.0):
+    """Draw classes from probabilities; what is told of them is that at a temperature."""
     generator = np.random.default_rng(seed)
     logits = generator.normal(0, 1.5, (count, 4))
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    return shares, (shares.cumsum(axis=1) < generator.random((count, 1))).sum(axis=1)
+    position = (shares.cumsum(axis=1) < generator.random((count, 1))).sum(axis=1)
+    return apply_temperature(shares, heat), position
 
 
 @pytest.mark.parametrize("known", [0.5, 1.0, 1.7, 2.5])
 def test_a_known_temperature_is_found(known):
-    shares, position = draw(20_000)
-    sharpened = apply_temperature(shares, 1 / known)
+    sharpened, position = draw(20_000, heat=1 / known)
     assert fit_temperature(sharpened, position) == pytest.approx(known, rel=0.06)
 
 
@@ -42,14 +43,33 @@ def test_places_count_by_their_weight():
     shares, position = draw(200)
     half = np.arange(200) < 100
     weight = np.where(half, 1.0, 1e-9)
-    assert fit_temperature(shares, position, weight) == pytest.approx(
+    twins = np.arange(200) % 100  # a place of each half makes a feature
+    assert fit_temperature(shares, position, weight=weight, group=twins) == pytest.approx(
         fit_temperature(shares[half], position[half]), rel=1e-3
     )
 
 
-def test_few_places_leave_probabilities_alone():
-    shares, position = draw(LEAST_PLACES - 1)
+def test_a_feature_counts_as_one_place_however_many_it_became():
+    shares, position = draw(100, heat=0.3)
+    group = np.arange(100)
+    often = np.concatenate([np.repeat(group[:1], 500), group[1:]])
+    found = fit_temperature(shares[often], position[often], group=often)
+    assert found == pytest.approx(fit_temperature(shares, position), rel=1e-4)
+    assert found != 1
+
+
+def test_few_features_leave_probabilities_alone():
+    shares, position = draw(LEAST_FEATURES - 1, heat=0.3)
     assert fit_temperature(shares, position) == 1
+    many, places = draw(500, heat=0.3)
+    assert fit_temperature(many, places, group=np.arange(500) % (LEAST_FEATURES - 1)) == 1
+    assert fit_temperature(many, places) != 1
+
+
+def test_what_chance_explains_leaves_probabilities_alone():
+    """Right probabilities get a temperature once in twenty times."""
+    moved = sum(fit_temperature(*draw(60, seed=seed)) != 1 for seed in range(200))
+    assert 2 <= moved <= 22
 
 
 def test_a_limit_holds_where_all_places_are_right():

@@ -66,7 +66,7 @@ def test_a_pair_says_the_weighted_mean_of_its_members(job):
 def test_a_temperature_is_fitted_where_validation_suffices(job, tmp_path):
     learner = make_learner(job)
     assert learner.fit(draw_places(40, 0), draw_places(20, 1), seed=0).card.temperature == 1
-    model = learner.fit(draw_places(60, 0), draw_places(40, 1), seed=0)
+    model = learner.fit(draw_places(60, 0), draw_places(200, 1), seed=0)
     assert model.card.temperature != 1
     network, instant = model.predictor.members
     assert 1 not in (network.card.temperature, instant.card.temperature) or (

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from landvisor.accuracy.temperature import LEAST_PLACES, fit_temperature
+from landvisor.accuracy.temperature import fit_temperature
 from landvisor.geo.places import Places
 from landvisor.learn.model import Model
 
@@ -23,7 +23,7 @@ def calibrate(model: Model, told: NDArray[np.floating], val: Places) -> Model:
     """
     position = model.card.legend.to_index(val.label)
     known = position >= 0
-    if known.sum() < LEAST_PLACES:
-        return model
-    found = fit_temperature(told[known], position[known], val.weight[known])
+    found = fit_temperature(
+        told[known], position[known], weight=val.weight[known], group=val.group[known]
+    )
     return replace(model, card=model.card.model_copy(update={"temperature": round(found, 4)}))
