@@ -123,7 +123,7 @@ def test_the_report_says_how_far_apart_folds_were_as_the_assessment_does(folder)
         f"accuracy was {stated['rates']['oa']:.2f} (95 % interval {low:.2f} to {high:.2f}" in said
     )
     assert f"within {apart['taken']:.0f} pixels of a held-out one" in said
-    assert f"left out {apart['dropped']:.0%}" in said
+    assert f"left out {100 * apart['dropped']:.0f} %" in said
     assert f"probabilities was {sure['ece']:.3f}" in said
     assert "Reliability at 280 places" in page
     assert f"{sure['auroc']['entropy']:.2f} by entropy" in page

@@ -97,9 +97,11 @@ def test_the_pages_statement_has_the_numbers_of_the_assessment(legend, rgb, clas
     assert find(r"mean F1 (\S+)") == (f"{rates['mean_f1']:.2f}",)
     assert find(r"bootstrap of (\d+) units") == (str(content["reference"]["blocks"]),)
     assert find(r"within (\d+) pixels of a held-out one") == (f"{apart['taken']:.0f}",)
-    assert find(r"left out (\d+)%") == (f"{100 * apart['dropped']:.0f}",)
+    assert find(r"left out (\d+) %") == (f"{100 * apart['dropped']:.0f}",)
     assert find(r"calibration error of its probabilities was ([\d.]+),") == (f"{sure['ece']:.3f}",)
-    assert find(r"AUROC of up to ([\d.]+)\.") == (f"{sure['auroc']['entropy']:.2f}",)
+    assert find(r"a chance of ([\d.]+) \(AUROC of the entropy") == (
+        f"{sure['auroc']['entropy']:.2f}",
+    )
     assert "estimate neither the accuracy of the map as a whole nor the area" in reader.said
 
 
@@ -108,7 +110,7 @@ def test_a_buffer_smaller_than_wanted_is_admitted(legend):
     assert capped.separation.capped
     said = say(capped)
     assert "a buffer of 500 pixels would have left too few" in said
-    assert f"{capped.separation.overlap:.0%} of the held-out places" in said
+    assert f"{100 * capped.separation.overlap:.0f} % of the held-out places" in said
     assert "too few" not in say(make_assessment(legend, reach=13.0))
 
 

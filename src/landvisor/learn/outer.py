@@ -269,12 +269,12 @@ def describe_separation(separation: Separation) -> str:
     if separation.capped:
         cap = (
             f", less than the {separation.wanted:.0f} wanted, so that enough is left to learn from:"
-            f" {separation.overlap:.0%} of the held-out places have a place learned from within"
-            f" {separation.wanted:.0f} pixels"
+            f" {100 * separation.overlap:.0f} % of the held-out places have a place learned from"
+            f" within {separation.wanted:.0f} pixels"
         )
     else:
         cap = ""
     return (
         f"buffer: {separation.taken:.0f} pixels around held-out places{cap}; it removes "
-        f"{separation.dropped:.0%} of a fold's training places; {wanted}"
+        f"{100 * separation.dropped:.0f} % of a fold's training places; {wanted}"
     )

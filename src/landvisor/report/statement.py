@@ -15,6 +15,7 @@ _HELD = {
     "groups": "whole groups of scenes",
     "random": "single places at random",
 }
+_MEASURES = {"margin": "margin of the two best classes", "disagreement": "models’ disagreement"}
 
 
 def write_statement(scores: Scores, assessment: Mapping[str, Any]) -> str:
@@ -29,8 +30,9 @@ def write_statement(scores: Scores, assessment: Mapping[str, Any]) -> str:
         _say_buffer(assessment["separation"]),
         _say_rates(scores),
         _say_calibration(assessment.get("calibration")),
-        "The places were not drawn by a probability design, so these figures describe places like "
-        "them and estimate neither the accuracy of the map as a whole nor the area of any class.",
+        "The places are not known to be a probability sample of the mapped area, so these figures "
+        "describe places like them and estimate neither the accuracy of the map as a whole nor the "
+        "area of any class.",
     )
     return " ".join(part for part in parts if part)
 
@@ -64,14 +66,14 @@ def _say_buffer(apart: Mapping[str, Any]) -> str:
         return f"No buffer was left around held-out places ({why})."
     said = (
         f"Places within {apart['taken']:.0f} pixels of a held-out one were not learned from "
-        f"({why}), which left out {apart['dropped']:.0%} of the training places"
+        f"({why}), which left out {_percent(apart['dropped'])} of the training places"
     )
     if not apart["capped"]:
         return f"{said}."
     return (
         f"{said}; a buffer of {apart['wanted']:.0f} pixels would have left too few, and "
-        f"{apart['overlap']:.0%} of the held-out places have a place learned from within that "
-        "distance, so that the figures may be somewhat too good for land far from any label."
+        f"{_percent(apart['overlap'])} of the held-out places have a place learned from within "
+        "that distance, so that the figures may be somewhat too good for land far from any label."
     )
 
 
@@ -108,11 +110,21 @@ def _say_calibration(calibration: Mapping[str, Any] | None) -> str:
     gap = calibration["confidence"] - calibration["accuracy"]
     lean = "sure" if abs(gap) < 0.005 else ("too sure" if gap > 0 else "not sure enough")
     lean = "" if lean == "sure" or error <= chance else f"; on the whole the model is {lean}"
-    areas = [area for area in calibration["auroc"].values() if area is not None]
-    found = f" Uncertainty finds errors with an AUROC of up to {max(areas):.2f}." if areas else ""
+    areas = {name: area for name, area in calibration["auroc"].items() if area is not None}
+    found = ""
+    if areas:
+        best = max(areas, key=lambda name: areas[name])
+        found = (
+            f" An error was less sure than a right place with a chance of {areas[best]:.2f} (AUROC "
+            f"of the {_MEASURES.get(best, best)}; 0.50 is guessing)."
+        )
     return (
         f"The expected calibration error of its probabilities was {error:.3f}, {fair}{lean}.{found}"
     )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _bracket(rate: Rate) -> str:
