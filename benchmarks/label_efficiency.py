@@ -20,7 +20,7 @@ from ladder import Bench, find_rung, run_rung
 from panels import dress, finish, make_panels
 from tiles import spread
 
-NUMBERS = (1, 5, 20, 100)
+NUMBERS = (1, 5, 10, 20, 100)
 LINES = {
     "forest": ("#8a8a8a", "o-", "forest"),
     "fast": ("#c98500", "s-", "`fast`: the instant model"),
