@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
@@ -53,22 +53,29 @@ class Footprint:
 
 
 def draw_example(
-    example: Example, arms: Sequence[str], *, colours: Mapping[int, str], scored: Sequence[int]
+    example: Example,
+    arms: Sequence[str],
+    *,
+    classes: Sequence[tuple[int, str, str]],
+    scored: Sequence[int],
 ) -> Figure:
     """Draw image and reference, and for each arm its map and, below it, its errors.
 
     Args:
         example: What to draw.
         arms: Whose maps.
-        colours: By class id.
+        classes: Id, name and colour of each.
         scored: Ids of the classes in the reference whose pixels can be wrong.
     """
     counted = np.isin(example.mask, list(scored))
+    colours = {number: colour for number, _, colour in classes}
     panels = [("image, mask", _stack(example.rgb, _paint(example.mask, colours)))]
     for arm in arms:
         found = example.maps[arm]
         panels.append((arm, _stack(_paint(found, colours), _mark(example, found, counted))))
-    return _lay_out(panels)
+    seen = np.unique([example.mask, *(example.maps[arm] for arm in arms)])
+    entries = {name: colour for number, name, colour in classes if number in seen}
+    return _lay_out(panels, entries | {"wrong": to_hex(_WRONG / 255)})
 
 
 def count_errors(example: Example, arm: str, *, scored: Sequence[int]) -> tuple[int, int]:
@@ -129,19 +136,24 @@ def _stack(above: NDArray[np.uint8], below: NDArray[np.uint8]) -> NDArray[np.uin
     return np.concatenate([above, _gap(above), below])
 
 
-def _lay_out(panels: Sequence[tuple[str, NDArray[np.uint8]]]) -> Figure:
+def _lay_out(panels: Sequence[tuple[str, NDArray[np.uint8]]], entries: Mapping[str, str]) -> Figure:
     rows = math.ceil(len(panels) / _COLS)
     cols = math.ceil(len(panels) / rows)
     shape = panels[0][1].shape
     width = 7.2
     side = width / cols * shape[0] / shape[1]
-    figure = new_figure(width, rows * (min(side, 6.0) + 0.4))
+    figure = new_figure(width, rows * (min(side, 6.0) + 0.4) + 0.3)
     figure.set_layout_engine("constrained", w_pad=0.03, h_pad=0.03)
     axes = figure.subplots(rows, cols, squeeze=False).ravel()
     for panel, (title, picture) in zip(axes, panels, strict=False):
         _show(panel, title, picture)
     for panel in axes[len(panels) :]:
         panel.set_visible(False)
+    figure.legend(
+        handles=[Patch(color=colour, label=name) for name, colour in entries.items()],
+        loc="outside lower left", ncols=min(len(entries), 8), frameon=False, fontsize=7.5,
+        handlelength=1.0, columnspacing=1.2,
+    )  # fmt: skip
     return figure
 
 

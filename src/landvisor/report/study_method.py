@@ -167,16 +167,17 @@ def _describe_labels(page: StudyPage) -> tuple[Block, ...]:
     )
     if all(points["strategy"] == "masks" for points in how):
         text = "Labels: every labelled pixel of the masks of training images."
-    rows = [_row_of_places(page, arm) for arm in page.analysed]
-    if not rows or all(cell == UNKNOWN for _, *cells in rows for cell in cells):
-        return (Paragraph(text),)
-    table = Table(
-        "Places that were learned from, mean over seeds, and their share of the labelled pixels of "
-        "the training masks.",
-        ("arm", "places", "share"),
-        tuple(rows),
+    return (Paragraph(text), _tabulate_places(page))
+
+
+def _tabulate_places(page: StudyPage) -> Table:
+    return Table(
+        "Points drawn on training images and places learned from, which are more where labels are "
+        "linked or grown and fewer where points share a pixel: means over seeds. The share is that "
+        "of the points in the labelled pixels of the training masks.",
+        ("arm", "points", "share", "places learned from"),
+        tuple(_row_of_places(page, arm) for arm in page.analysed),
     )
-    return (Paragraph(text), table)
 
 
 def _say_draws(how: Sequence[Plain]) -> str:
@@ -207,19 +208,25 @@ def _say_points(points: Plain, n: str = "") -> str:
 
 
 def _row_of_places(page: StudyPage, arm: str) -> tuple[Text, ...]:
+    points = _show_places(page, arm, "labels/train")
+    places = _show_places(page, arm, "training/places")
+    if not isinstance(points, Number) or not isinstance(points.value, float):
+        return (arm, UNKNOWN, UNKNOWN, places)
+    share = points.value / page.facts["splits"]["train"]["labelled_pixels"]
+    text = f"{100 * share:#.2g} %" if share < 0.1 else f"{100 * share:.0f} %"
+    return (arm, points, Number(text, share, {**points.source, "stat": "share"}), places)
+
+
+def _show_places(page: StudyPage, arm: str, path: str) -> Text:
+    """Return a count of the facts of an arm's runs, averaged over seeds."""
+    part, _, name = path.partition("/")
     runs = page.runs_of(arm)
-    counts = [run.facts.get("training", {}).get("places") for run in runs]
+    counts = [run.facts.get(part, {}).get(name) for run in runs]
     if not counts or None in counts:
-        return (arm, UNKNOWN, UNKNOWN)
+        return UNKNOWN
     mean = sum(counts) / len(counts)
-    source = {"from": "places", "runs": join_runs(runs)}
-    share = mean / page.facts["splits"]["train"]["labelled_pixels"]
-    return (
-        arm,
-        Number(f"{mean:,.0f}", mean, {**source, "stat": "mean"}),
-        Number(f"{100 * share:#.2g} %" if share < 0.1 else f"{100 * share:.0f} %", share,
-               {**source, "stat": "share"}),
-    )  # fmt: skip
+    source = {"from": "places", "runs": join_runs(runs), "path": path, "stat": "mean"}
+    return Number(f"{mean:,.0f}", mean, source)
 
 
 def _describe_loss(page: StudyPage) -> tuple[Block, ...]:

@@ -126,8 +126,8 @@ def _describe_purpose(page: StudyPage) -> tuple[Block, ...]:
         else "They have not been changed since."
     )
     blocks.append(Paragraph((
-        f"Hypotheses, scorings and analysis were fixed at the first run, on {say_date(page.first_run)} "
-        "(SHA-256 ", Styled(page.frozen[:16], "code"), f"…). {since}",
+        "Hypotheses, scorings and analysis were fixed at the first run, on "
+        f"{say_date(page.first_run)} (SHA-256 ", Styled(page.frozen[:16], "code"), f"…). {since}",
     )))  # fmt: skip
     return tuple(blocks)
 

@@ -225,7 +225,7 @@ def _gather(page: StudyPage, arm: str, name: str) -> Curve | None:
 
 
 def _draw_examples(page: StudyPage) -> tuple[Block, ...]:
-    colours = {c["id"]: c["color"] for c in page.facts["classes"]}
+    classes = [(c["id"], c["name"], c["color"]) for c in page.facts["classes"]]
     scored = [c["id"] for c in page.facts["classes"] if c["scored"]]
     pictures: list[Block] = []
     for example in page.examples:
@@ -236,7 +236,7 @@ def _draw_examples(page: StudyPage) -> tuple[Block, ...]:
             errors, counted = count_errors(example, arm, scored=scored)
             wrong.append(f"{arm} {100 * errors / max(counted, 1):.0f} %")
         more = f" {left} further arms are not shown." if left else ""
-        figure = draw_example(example, shown, colours=colours, scored=scored)
+        figure = draw_example(example, shown, classes=classes, scored=scored)
         pictures.append(Picture(
             figure_to_png(figure), "png",
             alt=f"Maps of test image {example.name}; wrong pixels: {', '.join(wrong)}.",

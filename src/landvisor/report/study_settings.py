@@ -7,7 +7,7 @@ from typing import Any
 
 from landvisor.architectures import PLAIN_NETWORKS
 from landvisor.recipe import INSTANT_MODELS
-from landvisor.report.document import Styled, Table, Text
+from landvisor.report.document import Align, Styled, Table, Text
 from landvisor.report.study_values import Plain, StudyPage, StudyRun
 
 Settings = dict[str, Any]
@@ -92,6 +92,7 @@ def trains_network(run: StudyRun) -> bool:
 def tabulate_arms(page: StudyPage) -> Table:
     """Return the settings in which arms differ, one row per arm."""
     differ = list_differences(page)
+    left: Align = "left"
     rows = tuple(
         (arm, *(say_setting(by_arm[arm]) for by_arm in differ.values())) for arm in page.arms
     )
@@ -99,7 +100,7 @@ def tabulate_arms(page: StudyPage) -> Table:
         "The arms, and all settings in which any of them differ.",
         ("arm", *(Styled(path, "code") for path in differ)),
         rows,
-        ("left", *(("left",) * len(differ))),
+        (left,) * (1 + len(differ)),
     )
 
 

@@ -111,7 +111,8 @@ def _tell_images(page: StudyPage) -> Text:
     units = max(int(effect["units"]) for effect in effects)
     return (
         f"Hypotheses were tested with {units} test images or groups of them, drawn as if "
-        "independent. Images of one place, flight or day are alike; as far as they are, intervals are too narrow."
+        "independent. Images of one place, flight or day are alike; as far as they are, intervals "
+        "are too narrow."
     )
 
 

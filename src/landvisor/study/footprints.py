@@ -38,7 +38,7 @@ def count_shared_groups(collection: Collection, splits: Mapping[str, str]) -> in
     """Count the groups that have images in more than one split."""
     seen: dict[str, set[str]] = {}
     for item in collection.items:
-        if item.group and item.split in splits.values():
+        if item.group and item.split and item.split in splits.values():
             seen.setdefault(item.group, set()).add(item.split)
     return sum(len(found) > 1 for found in seen.values())
 

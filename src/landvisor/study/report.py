@@ -191,7 +191,8 @@ def _read_examples(
 
 
 def _read_codes(path: Path) -> NDArray[np.uint8]:
-    return _read(path)[0]
+    codes: NDArray[np.uint8] = _read(path)[0]
+    return codes
 
 
 def _read(path: Path) -> NDArray[np.uint8]:
