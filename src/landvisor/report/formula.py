@@ -8,6 +8,7 @@ from typing import Any
 Formula = dict[str, Any]
 """A node: its `kind` and what it needs; see the functions below."""
 
+_SUM = '<mo movablelimits="false">∑</mo>'
 _RELATIONS = "=<>≤≥∈"
 
 
@@ -25,6 +26,16 @@ def sign(text: str) -> Formula:
     """Return an operator, relation or bracket."""
     spacing = "relation" if text in _RELATIONS else "fence" if text in "()[]|" else "binary"
     return {"kind": "sign", "text": text, "spacing": spacing}
+
+
+def minus() -> Formula:
+    """Return the sign of a negative, which stands close to what follows."""
+    return {"kind": "sign", "text": "−", "spacing": "normal"}
+
+
+def named(function: str) -> Formula:
+    """Return a function such as log, apart from its argument."""
+    return {"kind": "named", "text": function}
 
 
 def row(*parts: Formula | str) -> Formula:
@@ -60,7 +71,7 @@ def to_mathml(formula: Formula) -> str:
 
 def _to_mathml(node: Formula) -> str:
     kind = node["kind"]
-    if kind in ("sym", "word", "sign"):
+    if kind in ("sym", "word", "sign", "named"):
         return _leaf(node)
     if kind == "row":
         return f"<mrow>{''.join(map(_to_mathml, node['of']))}</mrow>"
@@ -69,8 +80,8 @@ def _to_mathml(node: Formula) -> str:
     if kind == "brackets":
         return f"<mrow><mo>(</mo>{_to_mathml(node['of'])}<mo>)</mo></mrow>"
     if kind == "total":
-        below = _to_mathml(node["index"])
-        return f"<mrow><munder><mo>∑</mo>{below}</munder>{_to_mathml(node['of'])}</mrow>"
+        below, inner = _to_mathml(node["index"]), _to_mathml(node["of"])
+        return f"<mrow><munder>{_SUM}{below}</munder>{inner}</mrow>"
     return _script(node)
 
 
@@ -79,7 +90,10 @@ def _leaf(node: Formula) -> str:
     if node["kind"] == "sym":
         return f"<mi>{text}</mi>"
     if node["kind"] == "sign":
-        return f"<mo>{text}</mo>"
+        form = ' form="prefix"' if node["spacing"] == "normal" else ""
+        return f"<mo{form}>{text}</mo>"
+    if node["kind"] == "named":
+        return f'<mi>{text}</mi><mspace width="0.17em"/>'
     return f"<mn>{text}</mn>" if text[0].isdigit() else f'<mi mathvariant="normal">{text}</mi>'
 
 

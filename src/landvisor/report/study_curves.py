@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from landvisor.report.canvas import ACCENT, GRID, INK, QUIET, SERIES, new_figure
 
-_TOGETHER = 6  # arms in one panel; more of them get a panel each
+_TOGETHER = 4  # arms in one panel; more of them get a panel each
 _COLS = 3
 
 

@@ -189,14 +189,20 @@ def _draw_effect(axes: Axes, place: float, bar: Bar) -> None:
 
 def _limit(axes: Axes, bars: Sequence[Bar]) -> None:
     """Show all values, and of very wide intervals the part that a rate can have."""
-    ends = [end for b in bars for end in (*b.values, b.middle, b.low, b.high) if end is not None]
+    ends = _list_ends(bars) or [0.0, 1.0]
     low, high = max(min(ends), 0.0), min(max(ends), 1.0)
     room = 0.04 * max(high - low, 0.02)
     axes.set_xlim(low - room, high + room)
 
 
+def _list_ends(bars: Sequence[Bar]) -> list[float]:
+    """List all numbers of rows that are known."""
+    ends = (end for bar in bars for end in (*bar.values, bar.middle, bar.low, bar.high))
+    return [end for end in ends if end is not None and np.isfinite(end)]
+
+
 def _widen(axes: Axes, bars: Sequence[Bar]) -> None:
-    ends = [end for b in bars for end in (*b.values, b.middle, b.low, b.high) if end is not None]
+    ends = _list_ends(bars)
     ends += [sign * b.smallest for b in bars if b.smallest for sign in (-1, 1)]
     low, high = min(0.0, *ends), max(0.0, *ends)
     room = 0.05 * max(high - low, 1e-3)

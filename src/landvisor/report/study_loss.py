@@ -7,7 +7,18 @@ from dataclasses import dataclass
 
 from landvisor.loss_sum import parse_loss
 from landvisor.report.document import Block, Equation, Paragraph
-from landvisor.report.formula import Formula, brackets, frac, row, script, sym, total, word
+from landvisor.report.formula import (
+    Formula,
+    brackets,
+    frac,
+    minus,
+    named,
+    row,
+    script,
+    sym,
+    total,
+    word,
+)
 from landvisor.report.study_values import Plain
 
 _P = script(sym("p"), low=sym("i"))
@@ -111,11 +122,11 @@ def _label() -> Formula:
 
 def _write_focal(case: LossCase) -> Formula:
     focus = [script(brackets(word("1"), "−", _P), high=sym("γ"))] if case.focused else []
-    return _average(case, *focus, brackets("−", word("log"), _P))
+    return _average(case, *focus, brackets(minus(), named("log"), _P))
 
 
 def _write_ce(case: LossCase) -> Formula:
-    return _average(case, brackets("−", word("log"), _P))
+    return _average(case, brackets(minus(), named("log"), _P))
 
 
 def _average(case: LossCase, *parts: Formula | str) -> Formula:
@@ -126,9 +137,9 @@ def _average(case: LossCase, *parts: Formula | str) -> Formula:
 def _write_bce(case: LossCase) -> Formula:
     rest = brackets(word("1"), "−", _P_C)
     inner = brackets(
-        _Q_C, word("log"), _P_C, "+", brackets(word("1"), "−", _Q_C), word("log"), rest
+        _Q_C, named("log"), _P_C, "+", brackets(word("1"), "−", _Q_C), named("log"), rest
     )
-    return _average(case, frac(row("−", word("1")), sym("K")), total("c", inner))
+    return _average(case, frac(row(minus(), word("1")), sym("K")), total("c", inner))
 
 
 def _write_set(case: LossCase, share: Formula) -> Formula:

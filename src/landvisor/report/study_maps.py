@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
@@ -17,8 +17,13 @@ from numpy.typing import NDArray
 from landvisor.report.canvas import INK, QUIET, SERIES, new_figure
 
 _COLS = 6
+_CLEAR = 0.8  # sum of the differences of red, green and blue from which colours are told apart
 _BLANK = 232  # grey of unlabelled and unmapped pixels
-_WRONG = np.array([196, 30, 58], dtype=np.uint8)
+_WRONG = {
+    "red": "#c41e3a", "magenta": "#e6007e", "blue": "#1f3fff", "orange": "#ff7f00",
+    "black": "#101010",
+}  # fmt: skip
+"""Colours of errors: the one that is farthest from all classes is taken."""
 _SPLITS = {"train": SERIES[0], "val": SERIES[5], "test": SERIES[1]}
 
 
@@ -69,13 +74,21 @@ def draw_example(
     """
     counted = np.isin(example.mask, list(scored))
     colours = {number: colour for number, _, colour in classes}
+    wrong = _WRONG[name_wrong([colour for _, _, colour in classes])]
     panels = [("image, mask", _stack(example.rgb, _paint(example.mask, colours)))]
     for arm in arms:
         found = example.maps[arm]
-        panels.append((arm, _stack(_paint(found, colours), _mark(example, found, counted))))
+        panels.append((arm, _stack(_paint(found, colours), _mark(example, found, counted, wrong))))
     seen = np.unique([example.mask, *(example.maps[arm] for arm in arms)])
     entries = {name: colour for number, name, colour in classes if number in seen}
-    return _lay_out(panels, entries | {"wrong": to_hex(_WRONG / 255)})
+    return _lay_out(panels, entries | {"wrong": wrong})
+
+
+def name_wrong(colours: Sequence[str]) -> str:
+    """Name the colour of errors that is farthest from the colours of the classes."""
+    known = np.array([to_rgb(colour) for colour in colours])
+    far = {name: np.abs(known - to_rgb(c)).sum(axis=1).min() for name, c in _WRONG.items()}
+    return next(name for name in far if far[name] >= _CLEAR or far[name] == max(far.values()))
 
 
 def count_errors(example: Example, arm: str, *, scored: Sequence[int]) -> tuple[int, int]:
@@ -117,13 +130,15 @@ def _paint(ids: NDArray[np.uint8], colours: Mapping[int, str]) -> NDArray[np.uin
 
 
 def _mark(
-    example: Example, found: NDArray[np.uint8], counted: NDArray[np.bool_]
+    example: Example, found: NDArray[np.uint8], counted: NDArray[np.bool_], wrong: str
 ) -> NDArray[np.uint8]:
-    """Return the image in pale grey with wrong pixels red; what is not counted is blank."""
+    """Return the image in pale grey with wrong pixels marked; what is not counted is blank."""
     grey = example.rgb.mean(axis=2, keepdims=True)
     shown = np.repeat(120 + 0.4 * grey, 3, axis=2).astype(np.uint8)
     shown[~counted] = _BLANK
-    shown[counted & (found != example.mask)] = _WRONG
+    shown[counted & (found != example.mask)] = np.rint(255 * np.array(to_rgb(wrong))).astype(
+        np.uint8
+    )
     return shown
 
 
@@ -142,11 +157,11 @@ def _lay_out(panels: Sequence[tuple[str, NDArray[np.uint8]]], entries: Mapping[s
     shape = panels[0][1].shape
     width = 7.2
     side = width / cols * shape[0] / shape[1]
-    figure = new_figure(width, rows * (min(side, 6.0) + 0.4) + 0.3)
+    figure = new_figure(width, rows * (min(side, 6.0) + 0.33) + 0.3)
     figure.set_layout_engine("constrained", w_pad=0.03, h_pad=0.03)
     axes = figure.subplots(rows, cols, squeeze=False).ravel()
     for panel, (title, picture) in zip(axes, panels, strict=False):
-        _show(panel, title, picture)
+        _show(panel, textwrap.fill(title, 96 // cols - 2), picture)
     for panel in axes[len(panels) :]:
         panel.set_visible(False)
     figure.legend(
@@ -162,4 +177,4 @@ def _show(axes: Axes, title: str, picture: NDArray[np.uint8]) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
-    axes.set_title(textwrap.fill(title, 26), loc="left", size=7.5, color=INK, pad=3)
+    axes.set_title(title, loc="left", size=7.5, color=INK, pad=3)

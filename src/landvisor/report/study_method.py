@@ -71,7 +71,7 @@ def _describe_task(page: StudyPage) -> tuple[Block, ...]:
     facts, data = page.facts, page.spec["data"]
     bands = say_count(len(facts["bands"]), "band")
     size = " × ".join(map(str, facts["image_size"]))
-    resized = ", averaged to that size, masks by majority" if data["size"] else ""
+    resized = ", averaged to that size, masks by majority," if data["size"] else ""
     learned = sum(bool(c["scored"]) for c in facts["classes"])
     text = (
         f"Images of {bands} ({', '.join(facts['bands'])}) and {size} pixels{resized} are "
@@ -172,9 +172,10 @@ def _describe_labels(page: StudyPage) -> tuple[Block, ...]:
 
 def _tabulate_places(page: StudyPage) -> Table:
     return Table(
-        "Points drawn on training images and places learned from, which are more where labels are "
-        "linked or grown and fewer where points share a pixel: means over seeds. The share is that "
-        "of the points in the labelled pixels of the training masks.",
+        "Points drawn on training images, their share of the labelled pixels of the training "
+        "masks, and places that the kept model learned from: means over seeds. The last are fewer "
+        "where points share a pixel, and more where labels are linked or grown, or where a model "
+        "is fitted again to training and validation together.",
         ("arm", "points", "share", "places learned from"),
         tuple(_row_of_places(page, arm) for arm in page.analysed),
     )
@@ -303,8 +304,9 @@ def _describe_machine(page: StudyPage) -> tuple[Block, ...]:
     parameters = f"{sizes[0]:,}" if sizes else UNKNOWN
     parameters += f" to {sizes[-1]:,}" if len(sizes) > 1 else ""
     rows: list[tuple[str, Text]] = [
-        ("device", f"{versions.get('device', UNKNOWN)}, {versions.get('threads', UNKNOWN)} "
-         f"thread(s) per run, {versions.get('system', '')} {versions.get('machine', '')}"),
+        ("device", f"{versions.get('device', UNKNOWN)}, threads per run: "
+         f"{versions.get('threads', UNKNOWN)}, {versions.get('system', '')} "
+         f"{versions.get('machine', '')}"),
         ("software", software),
         ("numbers in a model", parameters),
         ("time of fits", (show_seconds(runs, "fit_seconds", "sum"), " in all, ",

@@ -62,7 +62,7 @@ def say_verdict_briefly(page: StudyPage, position: int) -> Text:
 def _say_verdict(page: StudyPage, position: int) -> Text:
     verdict = page.analysis["verdicts"][position]
     path = f"verdicts/{position}"
-    reason = re.sub(r"(?<![\w.])-(?=\d)", "−", verdict["reason"])
+    reason = _print_minus(verdict["reason"])
     said: list[Text] = [
         Styled(verdict["name"], "strong"), ": ",
         Styled(verdict["verdict"], verdict["verdict"]), ", as ",
@@ -75,6 +75,11 @@ def _say_verdict(page: StudyPage, position: int) -> Text:
     if verdict["changed"]:
         said.append(" The claim or its rule was changed after the first run.")
     return join_texts(said, between="")
+
+
+def _print_minus(text: str) -> str:
+    """Write negative numbers of a sentence with a real minus."""
+    return re.sub(r"(?<![\w.])-(?=\d)", "−", text)
 
 
 def _tabulate_verdicts(page: StudyPage) -> Table:
@@ -157,7 +162,7 @@ def _describe_ranking(page: StudyPage) -> tuple[Block, ...]:
     if ranking is None:
         return ()
     said = ranking["sentence"]
-    lead = Number(f"{said[0].upper()}{said[1:]}", said,
+    lead = Number(_print_minus(f"{said[0].upper()}{said[1:]}"), said,
                   {"from": "analysis", "path": "loss_ranking/sentence"})  # fmt: skip
     blocks: list[Block] = [Paragraph(("Does the loss rank the arms? ", lead, "."))]
     arms = ranking["arms"]

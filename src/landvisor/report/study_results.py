@@ -12,7 +12,7 @@ from landvisor.report.study_figures import (
     draw_interaction,
     draw_means,
 )
-from landvisor.report.study_maps import count_errors, draw_example
+from landvisor.report.study_maps import count_errors, draw_example, name_wrong
 from landvisor.report.study_numbers import show_interval, show_metric
 from landvisor.report.study_values import Plain, StudyPage
 
@@ -109,8 +109,8 @@ def _draw_means(page: StudyPage) -> Picture:
         alt=f"Mean of {said} by arm: {spoken}.",
         caption=f"{said[0].upper()}{said[1:]}: mean of each arm (filled) with its "
         f"{100 * page.analysis['confidence']:g} % interval over seeds, and every seed (rings). "
-        "Arms share their seeds, so differences are surer than these intervals suggest; see the "
-        "effects.",
+        "Whether arms differ is not seen by whether these intervals overlap, as arms share their "
+        "seeds; see the effects.",
     )  # fmt: skip
 
 
@@ -227,6 +227,7 @@ def _gather(page: StudyPage, arm: str, name: str) -> Curve | None:
 def _draw_examples(page: StudyPage) -> tuple[Block, ...]:
     classes = [(c["id"], c["name"], c["color"]) for c in page.facts["classes"]]
     scored = [c["id"] for c in page.facts["classes"] if c["scored"]]
+    colour = name_wrong([each for _, _, each in classes])
     pictures: list[Block] = []
     for example in page.examples:
         shown = list(example.maps)[:_MOST_ARMS]
@@ -241,7 +242,7 @@ def _draw_examples(page: StudyPage) -> tuple[Block, ...]:
             figure_to_png(figure), "png",
             alt=f"Maps of test image {example.name}; wrong pixels: {', '.join(wrong)}.",
             caption=f"Test image {example.name}, seed {example.seed}: first the image and, below "
-            "it, the mask; then the map of each arm and, below it, its errors in red. Pixels "
-            f"that are not scored are grey.{more}",
+            f"it, the mask; then the map of each arm and, below it, its errors in {colour}. "
+            f"Pixels that are not scored are grey.{more}",
         ))  # fmt: skip
     return tuple(pictures)

@@ -117,6 +117,7 @@ def tabulate_settings(page: StudyPage) -> Table:
             continue
         values = list(dict.fromkeys(say_setting(known[path]) for known in flat.values()))
         became = list(dict.fromkeys(say_setting(s[path]) for s in settled if path in s))
+        became = became if "auto" in values else []
         rows.append((said, Styled(path, "code"), _say_values(values, became)))
     return Table(
         "Model, training and prediction. All other settings have their defaults of this version "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from landvisor.report.document import Block, Bullets, Paragraph, Text
 from landvisor.report.study_values import Plain, StudyPage
 
@@ -62,8 +64,8 @@ def describe_statistics(page: StudyPage) -> tuple[Block, ...]:
 
 def _describe_verdicts(page: StudyPage) -> tuple[Block, ...]:
     claims = page.spec["hypothesis"]
-    text = "A hypothesis is supported, refuted or undecided by a rule that was fixed with it. "
-    text += " ".join(dict.fromkeys(map(_say_rule, claims)))
+    text = "A hypothesis is supported, refuted or undecided by a rule that was fixed with it."
+    text += _say_rules(claims)
     text += (
         " Everything else is undecided; then the effect is stated that a test with the standard "
         "error found detects 8 times in 10 (Bloom 1995)."
@@ -80,17 +82,30 @@ def _describe_verdicts(page: StudyPage) -> tuple[Block, ...]:
     return (Paragraph(text), Paragraph(many))
 
 
-def _say_rule(claim: Plain) -> str:
-    bar = "0" if claim["rule"] == "exceeds_zero" else "the smallest effect of interest"
-    if claim["direction"] == "different":
-        return (
-            f"A claim of a difference is supported if the interval leaves out {bar} on either "
-            "side, and refuted if it lies wholly within the smallest effect of interest."
+def _say_rules(claims: Sequence[Plain]) -> str:
+    directed = [claim for claim in claims if claim["direction"] != "different"]
+    open_ended = [claim for claim in claims if claim["direction"] == "different"]
+    said = ""
+    if directed:
+        said += (
+            f" A directed claim is supported if the interval lies beyond {_say_bar(directed)} in "
+            "the claimed direction, and refuted if it rules out an effect of the smallest size of "
+            "interest."
         )
-    return (
-        f"A directed claim is supported if the interval lies beyond {bar} in the claimed "
-        "direction, and refuted if it rules out an effect of the smallest size of interest."
-    )
+    if open_ended:
+        said += (
+            " A claim of a difference is supported if the interval leaves out "
+            f"{_say_bar(open_ended)} on either side, and refuted if it lies wholly within the "
+            "smallest effect of interest."
+        )
+    return said
+
+
+def _say_bar(claims: Sequence[Plain]) -> str:
+    bars = {claim["rule"] for claim in claims}
+    if len(bars) > 1:
+        return "0 or, where the table of hypotheses says so, the smallest effect of interest"
+    return "0" if bars == {"exceeds_zero"} else "the smallest effect of interest"
 
 
 def list_references(text: str) -> tuple[Text, ...]:

@@ -161,7 +161,7 @@ def _tell_machines(page: StudyPage) -> Text:
 _THREATS: dict[str, Callable[[StudyPage], Text]] = {
     "Missing runs": _tell_runs,
     "Changed after the first run": _tell_changes,
-    "Few seeds": _tell_seeds,
+    "Seeds": _tell_seeds,
     "Use of the test split": _tell_test,
     "Points by an oracle": _tell_points,
     "Masks": _tell_masks,

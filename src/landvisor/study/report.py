@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from landvisor.files import publish_directory
 from landvisor.geo.handles import open_quietly
+from landvisor.record import write_record
 from landvisor.report.document_html import render_html
 from landvisor.report.document_pdf import can_make_pdf, render_pdf
 from landvisor.report.study_maps import Example
@@ -19,7 +20,7 @@ from landvisor.report.study_page import write_document
 from landvisor.report.study_values import DONE, StudyPage, StudyRun
 from landvisor.study.analysis import analyse
 from landvisor.study.metrics import METRICS, title_metric
-from landvisor.study.store import Member, Store
+from landvisor.study.store import FILE, Member, Store
 from landvisor.study.toml_text import write_toml
 
 HTML, PDF = "report.html", "report.pdf"
@@ -74,6 +75,7 @@ def write_report(
     finally:
         store.close()
     document = write_document(page)
+    started = datetime.now(UTC)
     note = ""
     if pdf and not can_make_pdf():
         note = (
@@ -87,6 +89,9 @@ def write_report(
         if made:
             date = datetime.fromisoformat(page.last_run)
             (part / PDF).write_bytes(render_pdf(document, date=date))
+        write_record(
+            part, seed=0, recipe={}, inputs={"database": Path(folder) / FILE}, started=started
+        )
     return Written(target / HTML, target / PDF if made else None, page, note)
 
 
