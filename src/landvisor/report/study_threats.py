@@ -95,7 +95,7 @@ def _tell_split(page: StudyPage) -> Text:
                  "one split: test images have kin among those that were learned from."]  # fmt: skip
     elif shared == 0:
         said.append("No group of images has a part in two splits.")
-    touching = _count_touching(page.facts)
+    touching = count_touching(page.facts)
     if touching is not None:
         said.append(f" {touching[0]} of {touching[1]} test images touch a training image: there, "
                     "test and training see the same ground.")  # fmt: skip
@@ -174,7 +174,7 @@ _THREATS: dict[str, Callable[[StudyPage], Text]] = {
 }
 
 
-def _count_touching(facts: Plain) -> tuple[int, int] | None:
+def count_touching(facts: Plain) -> tuple[int, int] | None:
     """Return how many test images touch a training image, and how many there are."""
     known = facts.get("footprints")
     if not known:
