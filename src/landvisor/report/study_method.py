@@ -76,8 +76,8 @@ def _describe_task(page: StudyPage) -> tuple[Block, ...]:
     text = (
         f"Images of {bands} ({', '.join(facts['bands'])}) and {size} pixels{resized} are "
         f"classified pixel by pixel into {learned} classes. A model is fitted to labels at single "
-        "places of training images; the epoch, and weights where models are averaged, are chosen "
-        "on validation images; every test image is then mapped whole and held against its mask."
+        f"places of training images; {_say_chosen(page)} on validation images; every test image "
+        "is then mapped whole and held against its mask."
     )
     blocks: list[Block] = [Paragraph(text)]
     if (data["test_gain"], data["test_offset"]) != (1.0, 0.0):
@@ -88,12 +88,21 @@ def _describe_task(page: StudyPage) -> tuple[Block, ...]:
     return (*blocks, _tabulate_classes(page))
 
 
+def _say_chosen(page: StudyPage) -> str:
+    """Say what validation chooses: the epoch too, unless arms keep their last one."""
+    kept = {run.choices["recipe"]["fit"].get("keep", "best") for run in page.of_each_arm().values()}
+    if kept == {"last"}:
+        return "weights of averaged models, and no epoch, are chosen"
+    only = ", except in arms that keep their last epoch," if "last" in kept else ","
+    return f"the epoch{only} and weights where models are averaged, are chosen"
+
+
 def _tabulate_classes(page: StudyPage) -> Table:
     rows: list[tuple[Text, ...]] = []
     for each in page.facts["classes"]:
         name = each["name"]
         pixels = [_show_pixels(page, split, name) for split in ("val", "test")]
-        role = "learned, scored" if each["scored"] else "not scored"
+        role = "scored" if each["scored"] else "not scored"
         rows.append(((Styled(each["color"], "swatch"), f" {name}"), str(each["id"]), role, *pixels))
     return Table(
         "Classes, and pixels of them in the masks that scores are counted on.",

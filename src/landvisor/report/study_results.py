@@ -16,7 +16,8 @@ from landvisor.report.study_maps import count_errors, draw_example, name_wrong
 from landvisor.report.study_numbers import show_interval, show_metric
 from landvisor.report.study_values import Plain, StudyPage
 
-_MOST_ARMS = 10  # whose maps are shown side by side
+_MOST_ARMS = 14  # whose maps are shown side by side
+_MOST_SEEDS = 5  # that a table shows one by one
 _VALIDATED = ("mean_iou", "mean_f1", "oa")  # in curves, the first that there is
 
 
@@ -76,12 +77,13 @@ def _show_mean(page: StudyPage, arm: Plain) -> Text:
 
 def _tabulate_intervals(page: StudyPage) -> Table:
     """Return the main measure of each arm: every seed, mean, spread and interval."""
-    main = page.main
+    main, few = page.main, len(page.seeds) <= _MOST_SEEDS
     rows: list[tuple[Text, ...]] = []
     for k, arm in _list_arms(page, main["split"], main["scoring"], main["metric"]):
         each = [
             show_metric(page, arm, "value", value=value, seed=seed)
             for seed, value in zip(arm["seeds"], arm["values"], strict=True)
+            if few
         ]
         sd: Text = show_metric(page, arm, "sd") if arm["sd"] is not None else "–"
         rows.append(
@@ -91,9 +93,16 @@ def _tabulate_intervals(page: StudyPage) -> Table:
     percent = f"{100 * page.analysis['confidence']:g} %"
     said = page.say_measure(main)
     return Table(
-        f"{said[0].upper()}{said[1:]}: every seed, mean, standard deviation over seeds, and "
+        f"{said[0].upper()}{said[1:]}: {'every seed, ' * few}mean, standard deviation over "
+        f"{len(page.seeds)} seeds, and "
         f"{percent} interval of the mean for other seeds on these images.",
-        ("arm", *(f"seed {seed}" for seed in page.seeds), "mean", "sd", f"{percent} interval"),
+        (
+            "arm",
+            *(f"seed {seed}" for seed in page.seeds if few),
+            "mean",
+            "sd",
+            f"{percent} interval",
+        ),
         tuple(rows),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from landvisor.report.document import Align, Styled, Table, Text
 from landvisor.report.study_values import Plain, StudyPage, StudyRun
 
 Settings = dict[str, Any]
+_COLUMNS = 4  # settings beyond that do not fit beside each other
 _NETWORK = {
     "net.model": "model",
     "net.encoder": "encoder",
@@ -19,6 +21,7 @@ _NETWORK = {
     "net.norm": "normalisation",
     "net.dropout": "dropout of the bottleneck",
     "net.partner": "instant model averaged with the network",
+    "net.separate": "class that has a network of its own",
     "labels.class_weights": "class weights",
     "labels.weight_cap": "largest ratio of class weights",
     "fit.loss": "loss",
@@ -40,6 +43,8 @@ _NETWORK = {
     "fit.flips": "turns and mirrors",
     "fit.scale": "random zoom",
     "fit.colour": "random brightness and contrast",
+    "fit.distort": "random distortion",
+    "fit.keep": "epoch whose weights are kept",
     "fit.members": "networks averaged",
     "teacher.source": "teacher of unlabelled pixels",
     "teacher.weight": "weight of the teacher's term",
@@ -92,6 +97,8 @@ def trains_network(run: StudyRun) -> bool:
 def tabulate_arms(page: StudyPage) -> Table:
     """Return the settings in which arms differ, one row per arm."""
     differ = list_differences(page)
+    if len(differ) > _COLUMNS:
+        return _tabulate_departures(page, differ)
     left: Align = "left"
     rows = tuple(
         (arm, *(say_setting(by_arm[arm]) for by_arm in differ.values())) for arm in page.arms
@@ -104,6 +111,26 @@ def tabulate_arms(page: StudyPage) -> Table:
     )
 
 
+def _tabulate_departures(page: StudyPage, differ: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Return for each arm only those settings that most arms do not have."""
+    usual: dict[str, str] = {}
+    for path, by_arm in differ.items():
+        ((usual[path], _),) = Counter(map(say_setting, by_arm.values())).most_common(1)
+    rows: list[tuple[Text, ...]] = []
+    for arm in page.arms:
+        own = {path: say_setting(by_arm[arm]) for path, by_arm in differ.items()}
+        said = [f"{path} = {value}" for path, value in own.items() if value != usual[path]]
+        rows.append((arm, Styled(", ".join(said), "code") if said else "all as most"))
+    most = ", ".join(f"{path} = {value}" for path, value in usual.items())
+    return Table(
+        ("The arms, and those settings of each that most arms do not have. Most have ",
+         Styled(most, "code"), "."),
+        ("arm", "settings that differ"),
+        tuple(rows),
+        ("left", "left"),
+    )  # fmt: skip
+
+
 def tabulate_settings(page: StudyPage) -> Table:
     """Return the settings of model and training, those that vary with their values."""
     runs = page.of_each_arm()
@@ -113,7 +140,7 @@ def tabulate_settings(page: StudyPage) -> Table:
     settled = [_settled(page, arm) for arm in runs]
     rows: list[tuple[Text, ...]] = []
     for path, said in words.items():
-        if not _applies(path, list(flat.values())):
+        if path not in next(iter(flat.values())) or not _applies(path, list(flat.values())):
             continue
         values = list(dict.fromkeys(say_setting(known[path]) for known in flat.values()))
         became = list(dict.fromkeys(say_setting(s[path]) for s in settled if path in s))
