@@ -192,20 +192,22 @@ def _draw_curves(page: StudyPage) -> tuple[Block, ...]:
     names = {row[2] for run in page.done for row in run.curves}
     if not names:
         return (Paragraph("There are no learning curves: no run trained in epochs."),)
+    several = any(len({row[0] for row in run.curves}) > 1 for run in page.done)
+    last = " Where a run trains several times, it is the last training." if several else ""
     pictures: list[Block] = []
     metric = next((name for name in _VALIDATED if name in names), None)
     if metric is not None:
         title = page.titles.get(metric, metric)
         pictures += _draw_curve(
             page, metric, f"{title} at validation places", comparable=True,
-            caption=f"Learning curves: {title} at the labelled places of validation, by which the "
-            "epoch is chosen; mean over seeds (line) and their range (band).",
+            caption=f"Learning curves: {title} at the labelled places of validation, mean over "
+            f"seeds (line) and their range (band).{last}",
         )  # fmt: skip
     if "loss" in names:
         pictures += _draw_curve(
             page, "loss", "training loss", comparable=False,
             caption="Training loss, mean over seeds (line) and their range (band). Each arm has "
-            "an axis of its own: heights of different losses, α or γ cannot be compared.",
+            f"an axis of its own: heights of different losses, α or γ cannot be compared.{last}",
         )  # fmt: skip
     return tuple(pictures)
 
