@@ -10,6 +10,7 @@ from landvisor.geo.collection import Collection, Item, write_collection
 from landvisor.geo.handles import open_quietly
 from landvisor.geo.legend import LandClass, Legend, write_legend
 from landvisor.study.read import parse_study
+from landvisor.study.run import How, run_study
 
 LEGEND = Legend((
     LandClass(0, "sky", "#000000", ignore=True),
@@ -99,3 +100,14 @@ def make_study(collection):
 def whole_study(collection):
     """The study as it stands, eight runs."""
     return parse_study(CONTENT, folder=collection)
+
+
+@pytest.fixture(scope="session")
+def finished(whole_study, tmp_path_factory):
+    """The folder of a study that ran without interruption; what changes it puts it back."""
+    out = tmp_path_factory.mktemp("finished") / "out"
+    said = []
+    states = run_study(whole_study, out=out, how=How(tell=said.append))
+    assert states == {"done": 8}
+    assert len(said) == 8
+    return out

@@ -41,7 +41,7 @@ def test_the_page_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     make_data, ask = blocks("python")
     exec(compile(make_data, "data", "exec"), {"__name__": "example"})
     commands = [line for line in PAGE.splitlines() if line.startswith("landvisor study ")]
-    assert len(commands) == 4
+    assert len(commands) == 5
     said = []
     for line in commands:
         words = line.replace("studies/", f"{ROOT}/studies/").split()[1:]
@@ -53,6 +53,8 @@ def test_the_page_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     assert "undecided: The filter bank, which sees texture" in said[2]
     assert "once corrected for all hypotheses" in said[2]
     assert said[3].splitlines()[1].startswith("example")
+    assert said[4].split() == ["report/report.html", "report/report.pdf"]
+    assert "coordinates of EPSG:" in Path("report/report.html").read_text(encoding="utf-8")
     exec(compile(ask, "ask", "exec"), {"__name__": "example"})
     assert capsys.readouterr().out.startswith("undecided net.model=bank - net.model=forest 0.0")
     group.main(["study", "analyse", "results", "--json"], standalone_mode=False)

@@ -36,17 +36,6 @@ def files_of(folder):
     return {p.relative_to(runs).as_posix(): p.read_bytes() for p in runs.rglob("*") if p.is_file()}
 
 
-@pytest.fixture(scope="module")
-def finished(whole_study, tmp_path_factory):
-    """A study that ran without interruption."""
-    out = tmp_path_factory.mktemp("finished") / "out"
-    said = []
-    states = run_study(whole_study, out=out, how=How(tell=said.append))
-    assert states == {"done": 8}
-    assert len(said) == 8
-    return out
-
-
 def test_a_study_leaves_metrics_counts_and_pictures_of_every_run(finished):
     store = Store.open(finished)
     for member in store.members("tiny"):

@@ -5,11 +5,15 @@ from __future__ import annotations
 import base64
 import io
 
+import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 DPI = 150
 INK, QUIET, GRID, PAPER = "#22262b", "#5f6770", "#d9dce0", "#ffffff"
+ACCENT = "#2c5f8a"
+# Okabe & Ito (2008), "Color universal design": told apart by readers who see fewer colours
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -23,6 +27,14 @@ def figure_to_png(figure: Figure, *, dpi: int = DPI) -> bytes:
     """Render a figure as a PNG file's bytes, without a date: equal figures, equal bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def figure_to_svg(figure: Figure) -> bytes:
+    """Render a figure as an SVG file's bytes, letters as outlines; equal figures, equal bytes."""
+    buffer = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "landvisor", "svg.fonttype": "path"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from landvisor.errors import StudyError
 from landvisor.study.contrast import say_contrast, weigh_contrast
 from landvisor.study.design import Factor, StudyDesign, make_design
-from landvisor.study.effects import correct_holm, estimate_effect, find_interval
+from landvisor.study.effects import correct_holm, estimate_effect, find_interval, leave_out
 from landvisor.study.measured import Measured, Table, make_table
 from landvisor.study.ranking import rank_by_loss, read_losses
 from landvisor.study.read import freeze
@@ -218,20 +218,23 @@ class _Analyst:
     def judge(self, frozen: dict[str, Any]) -> tuple[Verdict, ...]:
         """Judge all hypotheses; `frozen` is what they were at the first run."""
         claims = self.spec.hypothesis
-        effects = self._correct([
-            self.estimate(
-                claim.contrast,
-                Measure(claim.metric, claim.scoring, claim.split),
-                title=say_contrast(claim.contrast),
-                test=claim.test,
-            )
-            for claim in claims
-        ])  # fmt: skip
+        effects = self._correct([self._estimate_claim(claim) for claim in claims])
         return tuple(
             judge(claim, effect, confidence=self.spec.analysis.confidence,
                   changed=self._has_changed(claim, frozen))
             for claim, effect in zip(claims, effects, strict=True)
         )  # fmt: skip
+
+    def _estimate_claim(self, claim: HypothesisSpec) -> Effect:
+        """Estimate what a hypothesis is about, or say that its runs are not there."""
+        measure = Measure(claim.metric, claim.scoring, claim.split)
+        title = say_contrast(claim.contrast)
+        weights = weigh_contrast(claim.contrast, self.design)
+        lacking = next((arm for arm in weights if arm not in self.table.arms), None)
+        if lacking is not None:
+            note = f"arm {lacking!r} has no finished run"
+            return leave_out(title, measure, weights, test=claim.test, note=note)
+        return self.estimate(claim.contrast, measure, title=title, test=claim.test)
 
     def _has_changed(self, claim: HypothesisSpec, frozen: dict[str, Any]) -> bool:
         """Tell whether a claim, its scoring or the rules of the analysis are not as at first."""

@@ -12,7 +12,7 @@ from scipy import stats
 
 from landvisor.study.measured import Measured
 from landvisor.study.mixed import fit_mixed
-from landvisor.study.results import Effect
+from landvisor.study.results import Effect, Measure
 
 _POWER = 0.8
 
@@ -99,6 +99,29 @@ def estimate_effect(
         notes=spread.notes,
     )
     return _with_interval(effect, confidence)
+
+
+def leave_out(
+    title: str, measure: Measure, weights: Mapping[str, float], *, test: str, note: str
+) -> Effect:
+    """Return an effect of which nothing is known, and why."""
+    return Effect(
+        title=title,
+        measure=measure,
+        weights=dict(weights),
+        estimate=math.nan,
+        se=None,
+        df=None,
+        low=None,
+        high=None,
+        p=None,
+        p_corrected=None,
+        test=test,
+        seeds=(),
+        per_seed=(),
+        units=0,
+        notes=(note,),
+    )
 
 
 def _with_interval(effect: Effect, confidence: float) -> Effect:

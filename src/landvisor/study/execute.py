@@ -30,9 +30,9 @@ from landvisor.learn.threads import use_threads
 from landvisor.options import Options
 from landvisor.predict.adapt import adapt_scenes
 from landvisor.predict.stream import predict_scene
-from landvisor.recipe import PredictSpec
+from landvisor.recipe import PredictSpec, option_paths
 from landvisor.record import find_versions
-from landvisor.study.choices import Choices
+from landvisor.study.choices import Choices, flatten
 from landvisor.study.examples import draw_example
 from landvisor.study.images import Images, aside, find_legend
 from landvisor.study.labels import draw_once
@@ -186,6 +186,7 @@ def _fit(job: Job) -> dict[str, Any]:
     seconds = round(time.monotonic() - started, 3)
     curves = _read_curves(curves_path(job.fit_folder / MODEL))
     facts = {**_describe(model, curves), "labels": _count_labels(file, job, legend)}
+    facts["settled"] = _list_settled(job.choices, model)
     return {"seconds": seconds, "curves": curves, "facts": facts}
 
 
@@ -211,6 +212,13 @@ def fit_recipe(choices: Choices) -> Any:
     update = {"scales": usual.scales, "local_prior": usual.local_prior}
     update |= {"match_histogram": usual.match_histogram, "tta": "auto"}
     return choices.recipe.model_copy(update={"predict": asked.model_copy(update=update)})
+
+
+def _list_settled(choices: Choices, model: Model) -> dict[str, Any]:
+    """Return by path what `auto` became in a fit; what only prediction follows is as asked."""
+    asked = flatten(fit_recipe(choices).model_dump(mode="json"), known=option_paths())
+    became = flatten(model.card.recipe.model_dump(mode="json"), known=option_paths())
+    return {path: became[path] for path, value in asked.items() if value == "auto" != became[path]}
 
 
 def _asked(spec: PredictSpec, model: Model) -> PredictSpec:

@@ -19,6 +19,7 @@ from landvisor.record import find_versions
 from landvisor.study.choices import Choices
 from landvisor.study.design import Arm
 from landvisor.study.execute import Job, count_classes, fit_recipe
+from landvisor.study.footprints import count_shared_groups, find_footprints
 from landvisor.study.images import Images, aside, find_legend, name_splits, prepare_images
 from landvisor.study.metrics import check_metric, name_reference
 from landvisor.study.read import Study
@@ -212,6 +213,8 @@ def _describe(study: Study, images: Images, home: Path) -> dict[str, Any]:
         "image_size": list(scene.shape),
         "bands": list(scene.bands),
         "collection": data.collection or list(data.arrays),
+        "shared_groups": count_shared_groups(images.used, name_splits(data)),
+        "footprints": find_footprints(images.original, name_splits(data)),
     }
 
 

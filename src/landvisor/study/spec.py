@@ -169,6 +169,17 @@ class KeepSpec(Spec):
     """Test images whose maps are kept as pictures."""
 
 
+class ReportSpec(Spec):
+    """What authors add to the report; everything else in it is filled from the database."""
+
+    title: str = ""
+    """Of the report; the study's name by default."""
+    background: str = ""
+    """What is known already, and from whom; empty lines part paragraphs."""
+    discussion: str = ""
+    """What the authors make of the results; the report says that it is theirs."""
+
+
 class StudySpec(Spec):
     """A whole study."""
 
@@ -190,6 +201,7 @@ class StudySpec(Spec):
     scoring: dict[str, ScoringSpec] = {}  # noqa: RUF012
     analysis: AnalysisSpec = AnalysisSpec()
     keep: KeepSpec = KeepSpec()
+    report: ReportSpec = ReportSpec()
 
     @property
     def seeds(self) -> tuple[int, ...]:
