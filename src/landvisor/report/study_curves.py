@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from landvisor.report.canvas import ACCENT, GRID, INK, QUIET, SERIES, new_figure
 
 _TOGETHER = 4  # arms in one panel; more of them get a panel each
-_COLS = 3
+_COLS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +85,9 @@ def _draw_together(curves: Sequence[Curve], label: str) -> Figure:
 
 
 def _draw_apart(curves: Sequence[Curve], label: str, *, comparable: bool) -> Figure:
-    cols = min(_COLS, len(curves))
-    rows = math.ceil(len(curves) / cols)
-    figure = new_figure(7.2, 0.4 + 1.45 * rows)
+    rows = math.ceil(len(curves) / _COLS)
+    cols = math.ceil(len(curves) / rows)
+    figure = new_figure(7.2, 0.4 + 1.3 * rows)
     figure.set_layout_engine("constrained")
     panels = figure.subplots(rows, cols, sharex=True, sharey=comparable, squeeze=False).ravel()
     for axes, curve in zip(panels, curves, strict=False):
@@ -96,7 +96,7 @@ def _draw_apart(curves: Sequence[Curve], label: str, *, comparable: bool) -> Fig
                 axes.plot(other.epochs, other.mean, color=GRID, lw=0.9)
         _draw(axes, curve, ACCENT)
         _finish(axes)
-        axes.set_title(textwrap.fill(curve.arm, 34), loc="left", size=7.5, color=INK, pad=3)
+        axes.set_title(textwrap.fill(curve.arm, 96 // cols), loc="left", size=7.5, color=INK, pad=3)
     for axes in panels[len(curves) :]:
         axes.set_visible(False)
     figure.supxlabel("epoch", color=QUIET, size=8.5)

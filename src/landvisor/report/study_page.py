@@ -26,7 +26,7 @@ from landvisor.report.study_numbers import (
 )
 from landvisor.report.study_outcome import describe_outcome, say_verdict_briefly
 from landvisor.report.study_results import describe_results, show_title, tabulate_others
-from landvisor.report.study_settings import say_setting, tabulate_arms
+from landvisor.report.study_settings import describe_arms, say_setting
 from landvisor.report.study_statistics import list_references
 from landvisor.report.study_threats import list_threats
 from landvisor.report.study_values import Plain, StudyPage, StudyRun
@@ -182,19 +182,19 @@ def _describe_process(page: StudyPage) -> tuple[Block, ...]:
     for run in page.of_each_arm().values():
         for factor, level in run.levels.items():
             levels.setdefault(factor, {})[level] = None
-    rows = tuple((factor, ", ".join(found)) for factor, found in levels.items())
+    rows = tuple((factor, " | ".join(found)) for factor, found in levels.items())
     seeds = ", ".join(map(str, dict.fromkeys(run.seed for run in page.runs)))
     text = (
         f"The design is {page.spec['design']}: {_DESIGNS[page.spec['design']]}. Every arm was run "
         f"with seeds {seeds}; drawn points, initial weights and the order of training follow from "
         "the seed, which is the same for all arms, so that differences of arms are paired."
     )
-    return (
-        Paragraph(text),
-        Table("Factors and their levels, the first one being the base.", ("factor", "levels"),
-              rows, ("left", "left")),
-        tabulate_arms(page),
+    table = Table(
+        "Factors and their levels, the first one being the base.", ("factor", "levels"), rows,
+        ("left", "left"),
     )  # fmt: skip
+    paired = page.spec["design"] == "paired"  # then the one factor is the arm
+    return (Paragraph(text), *(() if paired else (table,)), *describe_arms(page))
 
 
 def _tabulate_failures(page: StudyPage) -> Table | None:
@@ -217,7 +217,8 @@ def _describe_discussion(page: StudyPage) -> tuple[Section, ...]:
     if not said:
         return ()
     lead = Paragraph(
-        Styled("Written by the authors of the study; all other text is filled from its database.",
+        Styled("Written by the authors of the study, as its purpose and background are; all other text "
+            "is filled from its database.",
                "quiet")
     )  # fmt: skip
     return (Section("Discussion", (lead, *said)),)

@@ -8,7 +8,7 @@ from typing import Any
 
 from landvisor.architectures import PLAIN_NETWORKS
 from landvisor.recipe import INSTANT_MODELS
-from landvisor.report.document import Align, Styled, Table, Text
+from landvisor.report.document import Align, Block, Paragraph, Styled, Table, Text
 from landvisor.report.study_values import Plain, StudyPage, StudyRun
 
 Settings = dict[str, Any]
@@ -94,11 +94,13 @@ def trains_network(run: StudyRun) -> bool:
     return run.choices["recipe"]["net"]["model"] not in INSTANT_MODELS
 
 
-def tabulate_arms(page: StudyPage) -> Table:
-    """Return the settings in which arms differ, one row per arm."""
+def describe_arms(page: StudyPage) -> tuple[Block, ...]:
+    """Return the settings in which arms differ, a row of a table per arm."""
     differ = list_differences(page)
-    if len(differ) > _COLUMNS:
-        return _tabulate_departures(page, differ)
+    return _list_departures(page, differ) if len(differ) > _COLUMNS else (_tabulate(page, differ),)
+
+
+def _tabulate(page: StudyPage, differ: Mapping[str, Mapping[str, Any]]) -> Table:
     left: Align = "left"
     rows = tuple(
         (arm, *(say_setting(by_arm[arm]) for by_arm in differ.values())) for arm in page.arms
@@ -111,7 +113,7 @@ def tabulate_arms(page: StudyPage) -> Table:
     )
 
 
-def _tabulate_departures(page: StudyPage, differ: Mapping[str, Mapping[str, Any]]) -> Table:
+def _list_departures(page: StudyPage, differ: Mapping[str, Mapping[str, Any]]) -> tuple[Block, ...]:
     """Return for each arm only those settings that most arms do not have."""
     usual: dict[str, str] = {}
     for path, by_arm in differ.items():
@@ -122,13 +124,14 @@ def _tabulate_departures(page: StudyPage, differ: Mapping[str, Mapping[str, Any]
         said = [f"{path} = {value}" for path, value in own.items() if value != usual[path]]
         rows.append((arm, Styled(", ".join(said), "code") if said else "all as most"))
     most = ", ".join(f"{path} = {value}" for path, value in usual.items())
-    return Table(
-        ("The arms, and those settings of each that most arms do not have. Most have ",
-         Styled(most, "code"), "."),
+    table = Table(
+        "The arms, and those settings of each that most arms do not have.",
         ("arm", "settings that differ"),
         tuple(rows),
         ("left", "left"),
-    )  # fmt: skip
+    )
+    return (Paragraph(("Settings in which arms differ; most arms have ", Styled(most, "code"),
+                       ".")), table)  # fmt: skip
 
 
 def tabulate_settings(page: StudyPage) -> Table:
@@ -189,15 +192,15 @@ def _say_values(values: Sequence[str], became: Sequence[str]) -> str:
 def say_setting(value: Any) -> str:
     """Write the value of a setting."""
     if value is None:
-        return "none"
+        return "not given"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(say_setting, value)) or "none"
+        return ", ".join(map(say_setting, value)) or "nothing"
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {say_setting(part)}" for key, part in value.items()) or "none"
+        return ", ".join(f"{key} {say_setting(part)}" for key, part in value.items()) or "nothing"
     return str(value)
 
 

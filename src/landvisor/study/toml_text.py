@@ -15,32 +15,23 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 def write_toml(spec: StudySpec) -> str:
     """Write a study without what has its default; reading it gives an equal study."""
     content = spec.model_dump(mode="json", exclude_defaults=True)
-    return "\n".join(_write_table(content, "")).strip() + "\n"
-
-
-def _write_table(content: Mapping[str, Any], path: str) -> list[str]:
-    tables = {k: v for k, v in content.items() if isinstance(v, Mapping) and v}
+    tables = {k: v for k, v in content.items() if isinstance(v, Mapping)}
     lists = {k: v for k, v in content.items() if _is_tables(v)}
-    lines = [
-        f"{_key(k)} = {_value(v)}" for k, v in content.items() if k not in tables and k not in lists
-    ]
-    if lines and path:
-        lines = ["", f"[{path}]", *lines]
+    lines = _write_pairs({k: v for k, v in content.items() if k not in {**tables, **lists}})
     for key, inner in tables.items():
-        lines += _write_table(inner, _join(path, key))
+        lines += ["", f"[{_key(key)}]", *_write_pairs(inner)]
     for key, rows in lists.items():
         for each in rows:
-            lines += ["", f"[[{_join(path, key)}]]"]
-            lines += [f"{_key(k)} = {_value(v)}" for k, v in each.items()]
-    return lines
+            lines += ["", f"[[{_key(key)}]]", *_write_pairs(each)]
+    return "\n".join(lines) + "\n"
+
+
+def _write_pairs(content: Mapping[str, Any]) -> list[str]:
+    return [f"{_key(key)} = {_value(value)}" for key, value in content.items()]
 
 
 def _is_tables(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(v, Mapping) for v in value)
-
-
-def _join(path: str, key: str) -> str:
-    return f"{path}.{_key(key)}" if path else _key(key)
 
 
 def _key(key: str) -> str:
