@@ -216,11 +216,11 @@ def _describe_discussion(page: StudyPage) -> tuple[Section, ...]:
     said = _paragraphs(page.spec.get("report", {}).get("discussion", ""))
     if not said:
         return ()
-    lead = Paragraph(
-        Styled("Written by the authors of the study, as its purpose and background are; all other text "
-            "is filled from its database.",
-               "quiet")
-    )  # fmt: skip
+    text = (
+        "Written by the authors of the study, as its purpose and background are; all other text is "
+        "filled from its database."
+    )
+    lead = Paragraph(Styled(text, "quiet"))
     return (Section("Discussion", (lead, *said)),)
 
 
