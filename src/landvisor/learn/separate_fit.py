@@ -18,6 +18,7 @@ from landvisor.learn.model import Model
 from landvisor.learn.network import score
 from landvisor.learn.separate import Separated, join_separated, join_told
 
+_ALIKE = ("scenes", "unlabelled_scenes")  # what both models were trained on
 _FEWEST = 3  # of two classes one model tells each from the other
 
 
@@ -59,7 +60,7 @@ class SeparateLearner:
         card = model.card.model_copy(
             update={
                 "recipe": self._job.recipe,
-                "training": self._describe(train, (first, second)),
+                "training": self._describe(train, second),
                 "validation": self._validate(model, val),
             }
         )
@@ -98,9 +99,9 @@ class SeparateLearner:
                 f"classes {others}; both need some, so label more or leave net.separate empty"
             )
 
-    def _describe(self, train: Places, members: tuple[Model, Model]) -> dict[str, Any]:
-        cards = [member.card.training for member in members]
-        kept: dict[str, Any] = {key: cards[1][key] for key in ("scenes", "unlabelled_scenes") if key in cards[1]}
+    def _describe(self, train: Places, second: Model) -> dict[str, Any]:
+        told = second.card.training
+        kept: dict[str, Any] = {name: told[name] for name in _ALIKE if name in told}
         classes = zip(self._job.legend.names, self._job.legend.ids, strict=True)
         counted = {name: int((train.label == number).sum()) for name, number in classes}
         return {**kept, "places": len(train), "places_per_class": counted}
