@@ -35,7 +35,7 @@ class Card(BaseModel):
 
     Attributes:
         format: Version of this layout.
-        kind: Which predictor reads the tensors: `network`, `instant` or `ensemble`.
+        kind: Which predictor reads the tensors: `network`, `instant`, `ensemble` or `separate`.
         classes: The legend, all classes in order; active ones are what is predicted.
         bands: Names of the bands the model reads, in order.
         dtype: Data type of the training imagery, such as `uint8`.

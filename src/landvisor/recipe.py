@@ -61,6 +61,8 @@ class NetSpec(Spec):
     """Input deviation per pretrained band on the 0..1 scale; None takes the weights' own."""
     partner: Literal["auto", "none", "instant"] = "auto"
     """An instant model that is averaged with the network, each as validation weighs it."""
+    separate: str = ""
+    """A class that a model of its own tells from all others, which a second tells apart."""
     widths: Widths = (32, 64, 128, 256, 512)
     """Channels of a `plain_unet` at strides 1, 2, 4 and so on, the bottleneck last."""
     norm: Literal["batch", "group"] = "batch"
@@ -160,6 +162,8 @@ class FitSpec(Spec):
     """Share of the places held out in spatial blocks to choose the epoch."""
     patience: Annotated[int, Field(ge=0)] = 15
     """Epochs without gain on validation before training stops; 0 never stops early."""
+    keep: Literal["best", "last"] = "best"
+    """Weights of the epoch that validation chose, or of the last, however it does there."""
     members: Literal["auto"] | Count = "auto"
     """Models of other seeds, each with other places held out for validation, averaged."""
     refit: bool = False

@@ -160,6 +160,24 @@ def test_a_course_is_repeated_with_the_falls_of_its_rate(tmp_path):
     assert rates(tmp_path / "cut") == rates(tmp_path / "whole")[:2]
 
 
+def test_the_last_epoch_is_kept_where_it_is_asked_for(tmp_path):
+    scores = [0.1, 0.9, 0.2, 0.1]
+    best, found = train(tmp_path / "best", evaluate=told(scores), epochs=4)
+    last, kept = train(tmp_path / "last", evaluate=told(scores), epochs=4, keep="last")
+    unchecked, _ = train(tmp_path / "unchecked", epochs=4)
+    assert (found.best_epoch, found.scores["mean_iou"]) == (2, 0.9)
+    assert (kept.best_epoch, kept.scores["mean_iou"]) == (4, 0.1)
+    assert kept.peak == pytest.approx(sum(scores) / 4)
+    assert distance(last, unchecked) == 0
+    assert distance(last, best) > 0
+
+
+def test_patience_ends_a_training_whose_last_epoch_is_kept(tmp_path):
+    scores = [0.5, 0.1, 0.1, 0.1]
+    _, kept = train(tmp_path, evaluate=told(scores), epochs=4, keep="last", patience=2)
+    assert (kept.epochs, kept.best_epoch) == (3, 3)
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_other_optimisers_resume_exactly(tmp_path, optimizer):
     scores = [0.1, 0.2, 0.3]

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from landvisor.learn.encoder_features import MULTIPLE, FrozenEncoder
 from landvisor.learn.engines import Engine, TorchEngine
-from landvisor.learn.ensemble import Ensemble
 from landvisor.learn.instant import InstantPredictor
 from landvisor.learn.model import Model
 from landvisor.learn.nets import Network
 from landvisor.learn.network_predictor import NetworkPredictor
+from landvisor.learn.separate import Joint
 
 
 class Core(nn.Module):
@@ -34,7 +34,7 @@ class Part:
     """A network or an encoder of a model.
 
     Attributes:
-        name: Where it is, such as `network` or, in an ensemble, `1.encoder`.
+        name: Where it is, such as `network` or, in a model of several, `1.encoder`.
         module: What an engine computes.
         bands: Of the images that it reads.
         multiple: Their rows and columns are multiples of it.
@@ -67,8 +67,8 @@ def list_parts(model: Model) -> tuple[Part, ...]:
 
 
 def has_trees(model: Model) -> bool:
-    """Tell whether a model, or one of an ensemble, is more than networks."""
-    if isinstance(model.predictor, Ensemble):
+    """Tell whether a model, or one that it asks, is more than networks."""
+    if isinstance(model.predictor, Joint):
         return any(has_trees(member) for member in model.predictor.members)
     return not isinstance(model.predictor, NetworkPredictor)
 
@@ -82,12 +82,12 @@ def change_engines(model: Model, choose: Callable[[Part], Engine], *, prefix: st
         prefix: Of the names of parts.
     """
     predictor = model.predictor
-    if isinstance(predictor, Ensemble):
-        members = tuple(
+    if isinstance(predictor, Joint):
+        members = (
             change_engines(member, choose, prefix=f"{prefix}{number}.")
             for number, member in enumerate(predictor.members)
         )
-        return replace(model, predictor=replace(predictor, members=members))
+        return replace(model, predictor=predictor.with_members(members))
     if isinstance(predictor, NetworkPredictor):
         engine = choose(_of_network(predictor, prefix))
         return replace(model, predictor=replace(predictor, engine=engine))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
@@ -71,11 +71,20 @@ class Ensemble:
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the arrays of all members, prefixed with their number."""
-        return {
-            f"{number}.{name}": array
-            for number, model in enumerate(self.members)
-            for name, array in model.predictor.tensors().items()
-        }
+        return number_tensors(self.members)
+
+    def with_members(self, members: Iterable[Model]) -> Ensemble:
+        """Return an ensemble of other members, as many as there are."""
+        return replace(self, members=tuple(members))
+
+
+def number_tensors(members: Sequence[Model]) -> dict[str, NDArray[Any]]:
+    """Return the arrays of several models, prefixed with their number."""
+    return {
+        f"{number}.{name}": array
+        for number, model in enumerate(members)
+        for name, array in model.predictor.tensors().items()
+    }
 
 
 def has_members(model: Model) -> bool:

@@ -26,13 +26,13 @@ from landvisor.learn.classifier import (
 )
 from landvisor.learn.encoder_features import FrozenEncoder
 from landvisor.learn.encoders import load_encoder
-from landvisor.learn.ensemble import Ensemble
 from landvisor.learn.job import Job
 from landvisor.learn.model import Model
 from landvisor.learn.nodes import fill_between
 from landvisor.learn.pixel_features import FeatureReader, FeatureTable
 from landvisor.learn.prior import note_prior
 from landvisor.learn.scaling import Scaling, make_scaling, scaling_of_card
+from landvisor.learn.separate import Joint
 from landvisor.recipe import INSTANT_MODELS, Recipe
 
 log = logging.getLogger(__name__)
@@ -181,9 +181,9 @@ class InstantPredictor:
 def set_stride(model: Model, stride: int) -> Model:
     """Return a model whose instant models classify every so many pixels; see `PredictSpec`."""
     told = model.predictor
-    if isinstance(told, Ensemble):
-        members = tuple(set_stride(member, stride) for member in told.members)
-        return replace(model, predictor=replace(told, members=members))
+    if isinstance(told, Joint):
+        members = (set_stride(member, stride) for member in told.members)
+        return replace(model, predictor=told.with_members(members))
     if isinstance(told, InstantPredictor):
         return replace(model, predictor=replace(told, stride=stride))
     return model

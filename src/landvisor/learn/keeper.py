@@ -178,6 +178,9 @@ class Keeper(lightning.Callback):  # type: ignore[misc]  # lightning is not type
             progress.drops = [*progress.drops, progress.epochs]
         waited = progress.epochs - progress.best_epoch
         progress.done = progress.epochs >= self.plan.epochs or 0 < spec.patience <= waited
+        if progress.done and spec.keep == "last" and progress.best_epoch < progress.epochs:
+            progress.best, progress.best_epoch = copy_state(judged), progress.epochs
+            progress.scores, progress.peak = scores, level
         if progress.done:  # a finished run is only ever read for its best weights
             progress.network, progress.optimizer, progress.objective = {}, {}, {}
 

@@ -18,26 +18,37 @@ from landvisor.learn.ensemble import KIND, Ensemble, join_models
 from landvisor.learn.instant import InstantPredictor
 from landvisor.learn.model import Model, Predictor
 from landvisor.learn.network import NetworkPredictor
+from landvisor.learn.separate import KIND as SEPARATE
+from landvisor.learn.separate import Separated
 
 Tensors = dict[str, NDArray[Any]]
 ModelSource = Model | Path | str | Sequence[Model | Path | str]
 """A model or its file, or several, which are then an ensemble."""
 
 
-def _read_ensemble(card: Card, tensors: Tensors) -> Ensemble:
-    members = card.extra["members"]
-    cards = [Card.model_validate(member["card"]) for member in members]
-    models = [
+def _read_members(card: Card, tensors: Tensors) -> list[Model]:
+    cards = [Card.model_validate(member["card"]) for member in card.extra["members"]]
+    return [
         Model(its, PREDICTORS[its.kind](its, take_prefixed(tensors, f"{number}.")))
         for number, its in enumerate(cards)
     ]
-    return Ensemble(tuple(models), tuple(member["weight"] for member in members))
+
+
+def _read_ensemble(card: Card, tensors: Tensors) -> Ensemble:
+    weights = tuple(member["weight"] for member in card.extra["members"])
+    return Ensemble(tuple(_read_members(card, tensors)), weights)
+
+
+def _read_separated(card: Card, tensors: Tensors) -> Separated:
+    first, second = _read_members(card, tensors)
+    return Separated((first, second), card.extra["position"])
 
 
 PREDICTORS: dict[str, Callable[[Card, Tensors], Predictor]] = {
     "network": NetworkPredictor.from_tensors,
     "instant": InstantPredictor.from_tensors,
     KIND: _read_ensemble,
+    SEPARATE: _read_separated,
 }
 
 

@@ -15,10 +15,10 @@ from landvisor.geo.places import Places
 from landvisor.geo.scene import Pixels, Scene
 from landvisor.geo.tiling import Window
 from landvisor.learn.encoder_features import FrozenEncoder
-from landvisor.learn.ensemble import Ensemble
 from landvisor.learn.instant import InstantPredictor
 from landvisor.learn.model import Model
 from landvisor.learn.network_predictor import NetworkPredictor
+from landvisor.learn.separate import Joint
 
 SHARE = 0.95
 """Share of a gradient's energy that the effective receptive field holds."""
@@ -113,8 +113,8 @@ def _trace(
 
 
 def _list_parts(model: Model) -> Iterator[Model]:
-    """Yield what an ensemble is made of in the end, or a model itself."""
-    if isinstance(model.predictor, Ensemble):
+    """Yield what a model is made of in the end: itself, where it asks no others."""
+    if isinstance(model.predictor, Joint):
         for member in model.predictor.members:
             yield from _list_parts(member)
     else:

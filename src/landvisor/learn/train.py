@@ -25,6 +25,7 @@ from landvisor.learn.model import Model
 from landvisor.learn.pair import PairLearner
 from landvisor.learn.prior import check_adjustment
 from landvisor.learn.rounds import RoundsLearner
+from landvisor.learn.separate_fit import SeparateLearner
 from landvisor.recipe import INSTANT_MODELS, Recipe
 
 log = logging.getLogger(__name__)
@@ -40,13 +41,16 @@ def make_learner(job: Job) -> Learner:
     """Prepare the learner that a job's recipe names.
 
     Raises:
-        RecipeError: If the area prior does not fit the legend, or is needed and missing, or a
-            teacher has nobody to teach or no weights to teach with.
+        RecipeError: If the area prior does not fit the legend, or is needed and missing, a
+            teacher has nobody to teach or no weights to teach with, or no class can be told from
+            all others by a model of its own.
     """
     check_adjustment(job.recipe)
     check_teacher(job.recipe)
     if job.recipe.labels.area_prior:
         resolve_area(job.recipe.labels.area_prior, job.legend)  # before anything is computed
+    if job.recipe.net.separate:
+        return SeparateLearner(job, make=make_learner)
     if job.recipe.net.partner == "instant":
         return PairLearner(job)
     return LEARNERS[job.recipe.net.model](job)

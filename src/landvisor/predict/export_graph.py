@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -11,6 +13,7 @@ from landvisor.learn.model import Model
 from landvisor.learn.nets import Network, upsample
 from landvisor.learn.network_predictor import NetworkPredictor
 from landvisor.learn.scaling import LIMIT
+from landvisor.learn.separate import Separated
 
 
 class NetworkGraph(nn.Module):
@@ -81,8 +84,13 @@ def find_networks(model: Model, *, network_only: bool = False) -> list[tuple[flo
         network_only: Leave out members that are not networks.
 
     Raises:
-        ModelError: If a member is not a network, or none is.
+        ModelError: If a member is not a network, none is, or one is two that share the classes.
     """
+    if any(isinstance(member.predictor, Separated) for member in _list_all(model)):
+        raise ModelError(
+            "the model has a network of its own for one class (net.separate), which is not "
+            "exported yet; fit one without net.separate, or predict with landvisor"
+        )
     found, others = _split(model)
     if not found:
         raise ModelError(
@@ -95,6 +103,14 @@ def find_networks(model: Model, *, network_only: bool = False) -> list[tuple[flo
         )
     total = sum(weight for weight, _ in found)
     return [(weight / total, member) for weight, member in found]
+
+
+def _list_all(model: Model) -> Iterator[Model]:
+    """List a model and, of an ensemble, all members and their members."""
+    yield model
+    if isinstance(model.predictor, Ensemble):
+        for member in model.predictor.members:
+            yield from _list_all(member)
 
 
 def _split(model: Model) -> tuple[list[tuple[float, Model]], list[str]]:
