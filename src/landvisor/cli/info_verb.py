@@ -53,10 +53,8 @@ def _describe_card(path: str, card: Card) -> dict[str, Any]:
 
 def _describe_members(card: Card) -> dict[str, Any]:
     members = [
-        {
-            **{key: m[key] for key in ("name", "weight") if key in m},
-            "model": m["card"]["recipe"]["net"]["model"],
-        }
+        {key: m[key] for key in ("name", "weight") if key in m}
+        | {"model": m["card"]["recipe"]["net"]["model"]}
         for m in card.extra.get("members", ())
     ]
     return {"members": members} if members else {}

@@ -19,7 +19,8 @@ _SAME = {
 }
 _IDLE = (
     *("predict.block", "predict.mosaic", "predict.feather", "predict.crs", "predict.resolution"),
-    *("predict.on_error", "predict.backend", "assess.folds", "assess.bootstrap"),
+    *("predict.on_error", "predict.backend", "predict.calibrate"),
+    *("assess.folds", "assess.buffer", "assess.bootstrap"),
 )
 _REASONS = {
     "seed": "every replicate has its own; say how many with replicates",
