@@ -43,6 +43,12 @@ def test_a_map_of_two_models_is_that_of_their_mean(landvisor, demo, bundle, fore
                       "--set", "predict.local_prior=0", "--out", tmp_path / "again")  # fmt: skip
     assert again.code == 0, again.err
     assert (read(tmp_path / "again" / "map.tif") == read(tmp_path / "both" / "map.tif")).all()
+    heats = [read_card(model).temperature for model in (first, forest)]
+    assert card.temperature == pytest.approx((heats[0] * heats[1] ** 3) ** 0.25, abs=1e-3)
+    same = read(tmp_path / "again" / "probabilities.tif") == read(
+        tmp_path / "both" / "probabilities.tif"
+    )
+    assert same.all() == (card.temperature == 1)
 
 
 def test_views_and_matching_are_asked_for_by_options(landvisor, demo, bundle, tmp_path):
