@@ -79,6 +79,18 @@ class Options:
         """
         return find_ranks(self.devices, self.nodes, environ=os.environ)
 
+    def check_alone(self) -> None:
+        """Refuse several training processes where fitting is not all that is done.
+
+        Raises:
+            RecipeError: If there is more than one.
+        """
+        if (count := self.ranks.count) > 1:
+            raise RecipeError(
+                f"map works alone, and {count} processes were asked for; train with fit, then "
+                "predict with the model"
+            )
+
     def check_out(
         self,
         out: Path | str,

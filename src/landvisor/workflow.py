@@ -99,8 +99,7 @@ def predict(
         out: Folder to make; it appears only when all is written and read back.
         recipe: Its `predict` part is used; the (first) model's own where None.
         weights: One per model of a list, equal by default; only their ratios count.
-        weigh_on: Labelled places that no model has learned from, to fit the weights to; on the
-            scenes of `options.val_split`, or on those that are predicted.
+        weigh_on: Places no model learned from, to fit weights to: of `options.val_split`, or all.
         options: What surrounds the run.
 
     Raises:
@@ -183,11 +182,7 @@ def map(  # noqa: A001 - the verb of the trade, and of the command line
         ``landvisor.map("scene.tif", "points.gpkg", out="result")``
     """
     how, started = options or Options(), datetime.now(UTC)
-    if how.ranks.count > 1:
-        raise RecipeError(
-            f"map works alone, and {how.ranks.count} processes were asked for; train with fit, "
-            "then predict with the model"
-        )
+    how.check_alone()
     how.check_out(out, kind="folder", read=[*as_collection(scenes).sources(), points])
     if recipe is not None and recipe.predict.mosaic != "none":
         raise RecipeError("map makes a map of each scene; predict makes a mosaic, with its model")

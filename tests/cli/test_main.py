@@ -141,7 +141,14 @@ def test_the_unforeseen_is_one_line_too(capsys, monkeypatch):
     assert err == "landvisor: unexpected KeyError: 'lost'; run with -vv and report it\n"
 
 
-@pytest.mark.parametrize("verb", VERBS)
+def test_an_interrupted_study_keeps_its_runs(capsys, monkeypatch):
+    fail_with(monkeypatch, KeyboardInterrupt(), verb="study")
+    code, _, err = run(capsys, "study")
+    assert code == 130
+    assert "stopped; runs that ended are kept, and the same command goes on" in err
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "study"])
 def test_an_interrupt_exits_with_130_and_says_what_is_left(capsys, monkeypatch, verb):
     fail_with(monkeypatch, KeyboardInterrupt(), verb=verb)
     code, _, err = run(capsys, verb)

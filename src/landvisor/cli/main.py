@@ -37,7 +37,6 @@ VERBS = {
 _GOES_ON = {
     "a network's last epoch": ("fit", "map"),
     "the last finished block of a map": ("predict", "map"),
-    "the runs that are missing": ("study",),
 }
 _VERBOSE = re.compile(r"-v+|--verbose")
 
@@ -98,6 +97,8 @@ def _run(given: list[str]) -> int:
 def _say_left(given: list[str]) -> str:
     """Say what a stopped command leaves: outputs appear whole or not at all."""
     verb = next((word for word in given if word in VERBS), None)
+    if verb == "study":
+        return "runs that ended are kept, and the same command goes on with the others"
     points = [words for words, verbs in _GOES_ON.items() if verb in verbs]
     more = f"; the same command goes on from {' or '.join(points)}" if points else ""
     return f"no output was made{more}"
