@@ -118,8 +118,9 @@ class Assessment:
         """Lay out the rates of every class, the summary and the notes for a terminal."""
         head = ["class", "reference", "map", "UA", "PA", "F1", "IoU", "F1, 95 % interval"]
         lines = align([head, *self._rows()]) if self.design is None else lay_out(self.design)
+        told = [] if self.calibration is None else [self.calibration.summary()]
         notes = [f"note: {note}" for note in self.notes]
-        return "\n".join([*lines, "", self.summary(), *notes])
+        return "\n".join([*lines, "", self.summary(), *told, *notes])
 
     def _extras(self) -> dict[str, Any]:
         known = ((n, getattr(self, n)) for n in ("design", "separation", "calibration"))

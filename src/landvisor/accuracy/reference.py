@@ -15,6 +15,7 @@ from landvisor.accuracy.folds import assign_folds
 from landvisor.accuracy.frame import Kind
 from landvisor.accuracy.record import read_record
 from landvisor.accuracy.sampled import assess_sample
+from landvisor.accuracy.told import Known, calibrate_map
 from landvisor.errors import AssessmentError
 from landvisor.geo.class_map import ClassMap
 from landvisor.geo.collection import Collection, CollectionSource, as_collection
@@ -158,17 +159,21 @@ def assess_against_points(
 ) -> Assessment:
     """Assess maps at labelled places; those of role `assess` alone where there are any.
 
+    Probabilities that lie beside the maps are held against the places as well.
+
     Raises:
         AssessmentError: If no place has a class of the map.
     """
     scenes = [open_scene(path) for path in maps]
     located = locate(_on_one_map(points) if len(maps) == 1 else points, scenes)
     places = located.assess if len(located.assess) else located.train
-    predicted = np.full(len(places), UNLABELLED)
+    predicted, known = np.full(len(places), UNLABELLED), []
     for position, scene in enumerate(scenes):
         here = places.scene == position
-        values = scene.sample(places.take(here).pixels())
+        pixels = places.take(here).pixels()
+        values = scene.sample(pixels)
         predicted[here] = np.where(values.valid, values.data[0].astype(np.int64), UNLABELLED)
+        known.append(Known(maps[position], pixels, places.label[here], predicted[here]))
     try:
         block = assign_folds(
             places, shapes=[s.shape for s in scenes], folds=_INTERVAL_FOLDS, seed=seed
@@ -180,7 +185,7 @@ def assess_against_points(
         if len(located.assess)
         else "If the model learned from these places, the figures are too good."
     )
-    return assess_places(
+    found = assess_places(
         places.label,
         predicted,
         legend=legend,
@@ -189,6 +194,7 @@ def assess_against_points(
         seed=seed,
         notes=(note, NO_AREA, *located.notes),
     )
+    return replace(found, calibration=calibrate_map(known, legend=legend, seed=seed))
 
 
 def _on_one_map(points: Points) -> Points:
