@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from landvisor.phrases import say_count
 from landvisor.report.canvas import figure_to_svg
@@ -33,6 +32,12 @@ from landvisor.report.study_settings import tabulate_settings, trains_network
 from landvisor.report.study_statistics import describe_statistics
 from landvisor.report.study_values import Plain, StudyPage
 
+_TEACHERS = {
+    "auto": "what landvisor chooses by the data",
+    "average": "the network whose weights are averaged along training (a mean teacher)",
+    "instant": "an instant model, by its soft probabilities",
+    "both": "an instant model and the network of averaged weights",
+}
 _STRATEGIES = {
     "random": "{n} pixels per image at random",
     "per_class": "{n} pixels of each class that is present, per image",
@@ -252,14 +257,14 @@ def _describe_loss(page: StudyPage) -> tuple[Block, ...]:
 
 
 def _say_unlabelled(recipes: Sequence[Plain]) -> str:
-    said: dict[Any, None] = {}
-    for recipe in recipes:
-        said[recipe["teacher"]["source"]] = None
-    if list(said) == ["none"]:
+    sources = dict.fromkeys(recipe["teacher"]["source"] for recipe in recipes)
+    said = [_TEACHERS[source] for source in sources if source != "none"]
+    if not said:
         return "Unlabelled pixels teach nothing: this is the whole loss."
+    where = "In arms with a teacher, beside" if "none" in sources else "Beside"
     return (
-        "Beside it stands a term for pixels without a label, with a denominator of its own; what "
-        f"teaches them is {' or '.join(map(str, said))} (setting teacher.source)."
+        f"{where} it stands a term for pixels without a label, with a denominator of its own; what "
+        f"teaches them is {', or '.join(said)}."
     )
 
 

@@ -201,7 +201,7 @@ def say_setting(value: Any) -> str:
         return ", ".join(map(say_setting, value)) or "nothing"
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {say_setting(part)}" for key, part in value.items()) or "nothing"
-    return str(value)
+    return str(value) or "none"
 
 
 def _flatten(content: Plain, prefix: str = "") -> list[tuple[str, Any]]:

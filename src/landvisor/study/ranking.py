@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from landvisor.study.measured import Measured, Table
+from landvisor.study.metrics import title_metric
 from landvisor.study.results import LossRanking, RankedArm
 from landvisor.study.spec import LOSS
 from landvisor.study.store import Store
@@ -58,7 +59,7 @@ def rank_by_loss(measured: Measured, losses: NDArray[np.float64]) -> LossRanking
         rho=rho,
         p=p,
         rho_within=float(np.mean(within)) if within else None,
-        sentence=_say(measured.measure.metric, rows, rho, p),
+        sentence=_say(title_metric(measured.measure.metric), rows, rho, p),
     )
 
 
