@@ -194,6 +194,8 @@ class TeacherSpec(Spec):
     """Factor of this term beside 1 for places; `auto` is 10 with an instant model, else 1."""
     ramp: Share = 0.25
     """Share of the training over which the averaged weights gain their full say."""
+    fade: Share = 0.0
+    """How much of an instant teacher's say is gone by the end, along a half cosine."""
     consistency: Literal["pseudo_ce", "soft_ce", "mse"] = "pseudo_ce"
     """Averaged weights give a class, probabilities, or probabilities compared by squares."""
     threshold: Share = 0.9

@@ -6,7 +6,7 @@ from torch import nn
 from landvisor.learn.augment import Batch
 from landvisor.learn.losses import partial_cross_entropy
 from landvisor.learn.nets import Stage
-from landvisor.learn.objective import Objective, cell_shares, ramp
+from landvisor.learn.objective import Objective, cell_shares, fall, ramp
 from landvisor.learn.task import Turn
 from landvisor.recipe import FitSpec, TeacherSpec
 
@@ -151,6 +151,19 @@ def test_averaged_weights_gain_their_say_along_the_ramp(net):
     assert said[0] / said[2] == pytest.approx(np.exp(-5), rel=1e-4)
     assert said[0] < said[1] < said[2] == pytest.approx(said[3])
     assert ramp(0.0, 0.0) == 1
+
+
+def test_an_instant_teacher_loses_its_say_along_half_a_cosine(net):
+    batch = make_batch()
+    said = []
+    for share in (0.0, 0.25, 0.5, 1.0):
+        objective = make_objective(net, source="instant", fade=0.8, cutmix=0)
+        run(objective, net, batch, share=share)
+        said.append(objective.report()["loss_teacher"])
+    falls = [0.0, 0.5 - 0.5**1.5, 0.5, 1.0]
+    assert [fall(share) for share in (0.0, 0.25, 0.5, 1.0)] == pytest.approx(falls)
+    assert np.array(said) / said[0] == pytest.approx(1 - 0.8 * np.array(falls), rel=1e-5)
+    assert fall(1.5) == 1
 
 
 def test_shares_of_cells_count_their_pixels():

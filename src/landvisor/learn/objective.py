@@ -145,6 +145,7 @@ class Objective:
         if self.teacher.instructs:
             assert batch.guide is not None, "chips carry the guide"
             say = 1 - asked.rise / 2 if self.teacher.averages else 1.0
+            say *= 1 - self.teacher.fade * fall(asked.turn.share)
             sure = batch.guide.amax(dim=1) * known
             words.append(Word(batch.guide, sure, "soft_ce", say))
         if asked.told is not None:
@@ -295,6 +296,11 @@ def ramp(share: float, length: float) -> float:
     """
     t = min(share / length, 1.0) if length else 1.0
     return float(np.exp(-_RAMP * (1 - t) ** 2))
+
+
+def fall(share: float) -> float:
+    """Return how far a half cosine has come down: 0 at the start of a training, 1 at its end."""
+    return float(1 - np.cos(np.pi * min(share, 1.0))) / 2
 
 
 def cell_shares(valid: Tensor, *, stride: int) -> Tensor:
