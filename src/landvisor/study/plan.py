@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,8 @@ def make_plan(study: Study, *, base: Path, home: Path) -> Plan:
         images.append(known[key])
     _check_classes(study, images[0].legend)
     references = _list_references(study)
-    examples = _choose_examples(study, images[0])
+    labelled = _read_labelled(images[0], home)
+    examples = _choose_examples(study, images[0], labelled)
     runs = [
         Planned(position, arm, seed, _make_job(arm, seed, images[position], study, base, home))
         for seed in study.spec.seeds
@@ -88,7 +90,7 @@ def make_plan(study: Study, *, base: Path, home: Path) -> Plan:
         replace(run, job=replace(run.job, references=references, examples=examples)) for run in runs
     )
     named = tuple(replace(run, job=_name(run.job)) for run in complete)
-    facts = _describe(study, images[0], home)
+    facts = _describe(study, images[0], labelled)
     return Plan(study, named, {**facts, "examples": list(examples)})
 
 
@@ -169,10 +171,13 @@ def _list_references(study: Study) -> tuple[tuple[str, ScoringSpec], ...]:
     return tuple({name_reference(scoring): scoring for scoring in reversed(scorings)}.items())
 
 
-def _choose_examples(study: Study, images: Images) -> tuple[str, ...]:
+def _choose_examples(study: Study, images: Images, labelled: Mapping[str, int]) -> tuple[str, ...]:
+    """Return images from all over the test split, none with fewer labelled pixels than most."""
     tested = [item.name for item in images.used.items if item.split == study.spec.data.test]
-    count = min(study.spec.keep.examples, len(tested))
-    return tuple(tested[(2 * k + 1) * len(tested) // (2 * count)] for k in range(count))
+    usual = sorted(labelled[name] for name in tested)[len(tested) // 2]
+    full = [name for name in tested if labelled[name] >= usual]
+    count = min(study.spec.keep.examples, len(full))
+    return tuple(full[(2 * k + 1) * len(full) // (2 * count)] for k in range(count))
 
 
 def _check_classes(study: Study, legend: Legend) -> None:
@@ -189,15 +194,20 @@ def _check_classes(study: Study, legend: Legend) -> None:
             )
 
 
-def _describe(study: Study, images: Images, home: Path) -> dict[str, Any]:
-    """Describe the data of the first arm; masks are read once."""
-    data = study.spec.data
+def _read_labelled(images: Images, home: Path) -> dict[str, int]:
+    """Return by image how many pixels its mask labels; masks are read once."""
     file = home / "data" / f"facts-{images.digest}.json"
     if not file.exists():
         with aside(file) as part:
             part.write_text(json.dumps(_count_labels(images)), encoding="utf-8")
             part.replace(file)
     labelled: dict[str, int] = json.loads(file.read_text(encoding="utf-8"))
+    return labelled
+
+
+def _describe(study: Study, images: Images, labelled: Mapping[str, int]) -> dict[str, Any]:
+    """Describe the data of the first arm."""
+    data = study.spec.data
     splits = {}
     for role, split in name_splits(data).items():
         here = [item for item in images.used.items if item.split == split]
