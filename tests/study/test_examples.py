@@ -4,7 +4,6 @@ import shutil
 
 import numpy as np
 import pytest
-import rasterio
 
 from landvisor.geo.handles import open_quietly
 from landvisor.study.plan import make_plan
@@ -19,7 +18,7 @@ def choose(collection, content, make_study, tmp_path):
         shutil.copytree(collection, base)
         for name in empty:
             path = base / f"mask{name}.png"
-            with rasterio.open(path) as mask:
+            with open_quietly(path) as mask:
                 profile, data = mask.profile, np.zeros_like(mask.read())
             data[:, 0, 0] = 1  # the rest is sky, which nobody scores
             with open_quietly(path, "w", **profile) as target:
