@@ -52,7 +52,11 @@ def test_a_study_leaves_metrics_counts_and_pictures_of_every_run(finished):
         assert labels["per_class"] == {"soil": 6 * each, "rock": 6 * each, "sand": 6 * each}
         assert (labels["train"], labels["val"]) == (18 * each, 9 * each)
         names = {path.name for path in (finished / "runs" / member.run).iterdir()}
-        assert names == {"im12.image.png", "im12.mask.png", "im12.map.png"}
+        shown = store.study("tiny")["facts"]["examples"]
+        assert names == {
+            f"{name}.{kind}.png" for name in shown for kind in ("image", "mask", "map")
+        }
+        assert len(shown) == 1
     assert not list((finished / "fits").iterdir())
     assert store.study("tiny")["facts"]["splits"]["test"]["images"] == 6
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import textwrap
 
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -21,6 +22,12 @@ def new_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor=PAPER)
     FigureCanvasAgg(figure)
     return figure
+
+
+def wrap_label(label: str, letters: int) -> str:
+    """Break a label into lines at blanks and after signs of equality; no word is cut."""
+    spaced = label.replace("=", "= ")
+    return textwrap.fill(spaced, letters, break_long_words=False).replace("= ", "=")
 
 
 def figure_to_png(figure: Figure, *, dpi: int = DPI) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from landvisor.report.canvas import ACCENT, GRID, INK, QUIET, SERIES, new_figure
+from landvisor.report.canvas import ACCENT, GRID, INK, QUIET, SERIES, new_figure, wrap_label
 
 _TOGETHER = 4  # arms in one panel; more of them get a panel each
 _COLS = 4
@@ -96,7 +95,7 @@ def _draw_apart(curves: Sequence[Curve], label: str, *, comparable: bool) -> Fig
                 axes.plot(other.epochs, other.mean, color=GRID, lw=0.9)
         _draw(axes, curve, ACCENT)
         _finish(axes)
-        axes.set_title(textwrap.fill(curve.arm, 96 // cols), loc="left", size=7.5, color=INK, pad=3)
+        axes.set_title(wrap_label(curve.arm, 88 // cols), loc="left", size=7.5, color=INK, pad=3)
     for axes in panels[len(curves) :]:
         axes.set_visible(False)
     figure.supxlabel("epoch", color=QUIET, size=8.5)
@@ -107,7 +106,7 @@ def _draw_apart(curves: Sequence[Curve], label: str, *, comparable: bool) -> Fig
 def _draw(axes: Axes, curve: Curve, colour: str) -> None:
     low, high = curve.limits
     axes.fill_between(curve.epochs, low, high, color=colour, alpha=0.16, lw=0)
-    axes.plot(curve.epochs, curve.mean, color=colour, lw=1.6, label=textwrap.fill(curve.arm, 30))
+    axes.plot(curve.epochs, curve.mean, color=colour, lw=1.6, label=wrap_label(curve.arm, 30))
 
 
 def _finish(axes: Axes) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from landvisor.report.canvas import ACCENT, GRID, INK, PAPER, QUIET, SERIES, new_figure
+from landvisor.report.canvas import ACCENT, GRID, INK, PAPER, QUIET, SERIES, new_figure, wrap_label
 
 _WIDTH = 7.2  # inches of a chart over the whole text
 _ROW = 0.3  # inches of a row of a chart
@@ -113,7 +112,7 @@ def draw_interaction(
         for place, cell in zip(places, line, strict=True):
             if cell.low is not None and cell.high is not None:
                 axes.vlines(place, cell.low, cell.high, color=colour, lw=1.2, zorder=2)
-    axes.set_xticks(range(len(first)), [textwrap.fill(name, 16) for name in first])
+    axes.set_xticks(range(len(first)), [wrap_label(name, 16) for name in first])
     axes.set_xlim(-0.4, len(first) - 0.6)
     axes.set_xlabel(factors[0], color=QUIET, size=9)
     axes.set_ylabel(label, color=QUIET, size=9)
@@ -155,7 +154,7 @@ def _frame(height: float, *, width: float = _WIDTH) -> tuple[Figure, Axes]:
 
 
 def _break(label: str) -> str:
-    return "\n".join(textwrap.wrap(label, _LETTERS, break_long_words=False)) or " "
+    return wrap_label(label, _LETTERS) or " "
 
 
 def _height(line: str) -> float:

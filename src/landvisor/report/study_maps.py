@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,9 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
-from landvisor.report.canvas import INK, QUIET, SERIES, new_figure
+from landvisor.report.canvas import INK, QUIET, SERIES, new_figure, wrap_label
 
 _COLS = 6
+_LINE = 105  # letters of a title that are as wide as all panels beside each other
 _CLEAR = 0.8  # sum of the differences of red, green and blue from which colours are told apart
 _BLANK = 232  # grey of unlabelled and unmapped pixels
 _WRONG = {
@@ -157,11 +157,13 @@ def _lay_out(panels: Sequence[tuple[str, NDArray[np.uint8]]], entries: Mapping[s
     shape = panels[0][1].shape
     width = 7.2
     side = width / cols * shape[0] / shape[1]
-    figure = new_figure(width, rows * (min(side, 6.0) + 0.33) + 0.3)
+    titles = [wrap_label(title, _LINE // cols) for title, _ in panels]
+    above = 0.1 + 0.13 * max(title.count("\n") + 1 for title in titles)
+    figure = new_figure(width, rows * (min(side, 6.0) + above) + 0.3)
     figure.set_layout_engine("constrained", w_pad=0.03, h_pad=0.03)
     axes = figure.subplots(rows, cols, squeeze=False).ravel()
-    for panel, (title, picture) in zip(axes, panels, strict=False):
-        _show(panel, textwrap.fill(title, 96 // cols - 2), picture)
+    for panel, title, (_, picture) in zip(axes, titles, panels, strict=False):
+        _show(panel, title, picture)
     for panel in axes[len(panels) :]:
         panel.set_visible(False)
     figure.legend(

@@ -28,7 +28,7 @@ from landvisor.report.study_numbers import (
     show_fact,
     show_seconds,
 )
-from landvisor.report.study_settings import tabulate_settings, trains_network
+from landvisor.report.study_settings import find_settled, tabulate_settings, trains_network
 from landvisor.report.study_statistics import describe_statistics
 from landvisor.report.study_values import Plain, StudyPage
 
@@ -78,10 +78,12 @@ def _describe_task(page: StudyPage) -> tuple[Block, ...]:
     size = " × ".join(map(str, facts["image_size"]))
     resized = ", averaged to that size, masks by majority," if data["size"] else ""
     learned = sum(bool(c["scored"]) for c in facts["classes"])
+    whole = page.spec["points"]["strategy"] == "masks"
+    places = "every labelled pixel" if whole else "single places"
     text = (
         f"Images of {bands} ({', '.join(facts['bands'])}) and {size} pixels{resized} are "
-        f"classified pixel by pixel into {learned} classes. A model is fitted to labels at single "
-        f"places of training images; {_say_chosen(page)} on validation images; every test image "
+        f"classified pixel by pixel into {learned} classes. A model is fitted to labels at "
+        f"{places} of training images; {_say_chosen(page)} on validation images; every test image "
         "is then mapped whole and held against its mask."
     )
     blocks: list[Block] = [Paragraph(text)]
@@ -247,18 +249,21 @@ def _show_places(page: StudyPage, arm: str, path: str) -> Text:
 def _describe_loss(page: StudyPage) -> tuple[Block, ...]:
     runs = page.of_each_arm()
     known = {arm: (page.runs_of(arm) or [run])[0] for arm, run in runs.items()}
-    recipes = [run.choices["recipe"] for run in known.values() if trains_network(run)]
-    if not recipes:
+    nets = {arm: run.choices["recipe"] for arm, run in known.items() if trains_network(run)}
+    if not nets:
         text = "No arm trains a network: trees or a small classifier are fitted to features of "
         return (Paragraph(f"{text}the labelled places, and no loss over an image is minimised."),)
-    blocks = list(describe_losses(recipes))
-    blocks.append(Paragraph(_say_unlabelled(recipes)))
+    blocks = list(describe_losses(list(nets.values())))
+    sources = [
+        find_settled(page, arm).get("teacher.source", recipe["teacher"]["source"])
+        for arm, recipe in nets.items()
+    ]
+    blocks.append(Paragraph(_say_unlabelled(sources)))
     return tuple(blocks)
 
 
-def _say_unlabelled(recipes: Sequence[Plain]) -> str:
-    sources = dict.fromkeys(recipe["teacher"]["source"] for recipe in recipes)
-    said = [_TEACHERS[source] for source in sources if source != "none"]
+def _say_unlabelled(sources: Sequence[str]) -> str:
+    said = [_TEACHERS[source] for source in dict.fromkeys(sources) if source != "none"]
     if not said:
         return "Unlabelled pixels teach nothing: this is the whole loss."
     where = "In arms with a teacher, beside" if "none" in sources else "Beside"

@@ -258,7 +258,10 @@ def _append(page: StudyPage) -> tuple[Section, ...]:
     if page.analysis["changes"]:
         blocks = tuple(block for change in page.analysis["changes"] for block in _show(change))
         sections.insert(0, Section("Changes of hypotheses and analysis", blocks))
-    note = Paragraph("As it was run, its variant merged in, and what has its default left out.")
+    note = Paragraph(
+        "As it was run, its variant merged in. What has its default is left out, and so are the "
+        "texts of [report], which stand above."
+    )
     sections.append(Section("Study file", (note, Listing(page.study_file))))
     return tuple(sections)
 

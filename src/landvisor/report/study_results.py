@@ -206,8 +206,9 @@ def _draw_curves(page: StudyPage) -> tuple[Block, ...]:
     if "loss" in names:
         pictures += _draw_curve(
             page, "loss", "training loss", comparable=False,
-            caption="Training loss, mean over seeds (line) and their range (band). Each arm has "
-            f"an axis of its own: heights of different losses, α or γ cannot be compared.{last}",
+            caption="Training loss, all its terms together, mean over seeds (line) and their range "
+            "(band). Each arm has its own axis: heights of different losses, α or γ cannot be "
+            f"compared.{last}",
         )  # fmt: skip
     return tuple(pictures)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -69,6 +70,8 @@ _PREDICT = {
     "predict.local_prior": "strength of the local prior",
     "predict.match_histogram": "matching of histograms",
 }
+
+_DIGEST = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{48}\b")
 
 
 def flatten_choices(choices: Plain) -> Settings:
@@ -140,7 +143,7 @@ def tabulate_settings(page: StudyPage) -> Table:
     nets = [trains_network(run) for run in runs.values()]
     words = {**(_NETWORK if any(nets) else {}), **({} if all(nets) else _INSTANT), **_PREDICT}
     flat = {arm: flatten_choices(run.choices) for arm, run in runs.items()}
-    settled = [_settled(page, arm) for arm in runs]
+    settled = [find_settled(page, arm) for arm in runs]
     rows: list[tuple[Text, ...]] = []
     for path, said in words.items():
         if path not in next(iter(flat.values())) or not _applies(path, list(flat.values())):
@@ -177,7 +180,7 @@ def _applies(path: str, arms: Sequence[Settings]) -> bool:
     return True
 
 
-def _settled(page: StudyPage, arm: str) -> Mapping[str, Any]:
+def find_settled(page: StudyPage, arm: str) -> Mapping[str, Any]:
     """Return what `auto` became in the runs of an arm."""
     for run in page.runs_of(arm):
         return dict(run.facts.get("settled", {}))
@@ -201,7 +204,7 @@ def say_setting(value: Any) -> str:
         return ", ".join(map(say_setting, value)) or "nothing"
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {say_setting(part)}" for key, part in value.items()) or "nothing"
-    return str(value) or "none"
+    return _DIGEST.sub(r"\1…", str(value)) or "none"
 
 
 def _flatten(content: Plain, prefix: str = "") -> list[tuple[str, Any]]:

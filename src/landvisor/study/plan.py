@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from landvisor.study.references import open_legend
 from landvisor.study.spec import MASKS, ScoringSpec
 
 ERA = 1  # counts changes of studies that make the results of older runs others
+_TRACE = 0.01  # of an image's labelled pixels: fewer of a class do not count
 _MATTER = ("torch", "scikit-learn", "numpy", "segmentation-models-pytorch", "timm")
 
 
@@ -78,7 +80,8 @@ def make_plan(study: Study, *, base: Path, home: Path) -> Plan:
         images.append(known[key])
     _check_classes(study, images[0].legend)
     references = _list_references(study)
-    examples = _choose_examples(study, images[0])
+    labelled = _read_labelled(images[0], home)
+    examples = _choose_examples(study, images[0], labelled)
     runs = [
         Planned(position, arm, seed, _make_job(arm, seed, images[position], study, base, home))
         for seed in study.spec.seeds
@@ -88,7 +91,7 @@ def make_plan(study: Study, *, base: Path, home: Path) -> Plan:
         replace(run, job=replace(run.job, references=references, examples=examples)) for run in runs
     )
     named = tuple(replace(run, job=_name(run.job)) for run in complete)
-    facts = _describe(study, images[0], home)
+    facts = _describe(study, images[0], labelled)
     return Plan(study, named, {**facts, "examples": list(examples)})
 
 
@@ -169,10 +172,23 @@ def _list_references(study: Study) -> tuple[tuple[str, ScoringSpec], ...]:
     return tuple({name_reference(scoring): scoring for scoring in reversed(scorings)}.items())
 
 
-def _choose_examples(study: Study, images: Images) -> tuple[str, ...]:
+def _choose_examples(
+    study: Study, images: Images, labelled: Mapping[str, Sequence[int]]
+) -> tuple[str, ...]:
+    """Return images from all over the test split: well labelled, and of many classes."""
     tested = [item.name for item in images.used.items if item.split == study.spec.data.test]
-    count = min(study.spec.keep.examples, len(tested))
-    return tuple(tested[(2 * k + 1) * len(tested) // (2 * count)] for k in range(count))
+    usual = sorted(sum(labelled[name]) for name in tested)[len(tested) // 2]
+    full = [name for name in tested if sum(labelled[name]) >= usual]
+    count = min(study.spec.keep.examples, len(full))
+    present = sorted((_count_classes(labelled[name]) for name in full), reverse=True)
+    many = present[max(count, len(full) // 4) - 1]
+    shown = [name for name in full if _count_classes(labelled[name]) >= many]
+    return tuple(shown[(2 * k + 1) * len(shown) // (2 * count)] for k in range(count))
+
+
+def _count_classes(pixels: Sequence[int]) -> int:
+    """Count classes that have more than a trace of an image."""
+    return sum(each > _TRACE * sum(pixels) for each in pixels)
 
 
 def _check_classes(study: Study, legend: Legend) -> None:
@@ -189,22 +205,29 @@ def _check_classes(study: Study, legend: Legend) -> None:
             )
 
 
-def _describe(study: Study, images: Images, home: Path) -> dict[str, Any]:
-    """Describe the data of the first arm; masks are read once."""
-    data = study.spec.data
-    file = home / "data" / f"facts-{images.digest}.json"
+def _read_labelled(images: Images, home: Path) -> dict[str, list[int]]:
+    """Return by image how many pixels of each class its mask labels; masks are read once."""
+    file = home / "data" / f"labelled-{images.digest}.json"
     if not file.exists():
         with aside(file) as part:
             part.write_text(json.dumps(_count_labels(images)), encoding="utf-8")
             part.replace(file)
-    labelled: dict[str, int] = json.loads(file.read_text(encoding="utf-8"))
+    labelled: dict[str, list[int]] = json.loads(file.read_text(encoding="utf-8"))
+    return labelled
+
+
+def _describe(
+    study: Study, images: Images, labelled: Mapping[str, Sequence[int]]
+) -> dict[str, Any]:
+    """Describe the data of the first arm."""
+    data = study.spec.data
     splits = {}
     for role, split in name_splits(data).items():
         here = [item for item in images.used.items if item.split == split]
         splits[role] = {
             "images": len(here),
             "groups": len({item.group for item in here if item.group}),
-            "labelled_pixels": sum(labelled[item.name] for item in here),
+            "labelled_pixels": sum(sum(labelled[item.name]) for item in here),
         }
     scene = images.used.items[0].open(images.reading_used)
     return {
@@ -218,13 +241,14 @@ def _describe(study: Study, images: Images, home: Path) -> dict[str, Any]:
     }
 
 
-def _count_labels(images: Images) -> dict[str, int]:
-    """Count by image the valid pixels of the original masks that have an active class."""
+def _count_labels(images: Images) -> dict[str, list[int]]:
+    """Count by image the valid pixels of each active class in the original masks."""
     counts = {}
     for item in images.original.items:
         scene = item.open(images.reading)
-        labels = images.legend.resolve(item.read_mask(scene))
-        counts[item.name] = int(np.count_nonzero((labels >= 0) & read_validity(scene)))
+        index = images.legend.to_index(images.legend.resolve(item.read_mask(scene)))
+        known = index[(index >= 0) & read_validity(scene)]
+        counts[item.name] = np.bincount(known, minlength=len(images.legend.ids)).tolist()
     return counts
 
 

@@ -20,6 +20,7 @@ from landvisor.report.study_page import write_document
 from landvisor.report.study_values import DONE, StudyPage, StudyRun
 from landvisor.study.analysis import analyse
 from landvisor.study.metrics import METRICS, title_metric
+from landvisor.study.spec import ReportSpec
 from landvisor.study.store import FILE, Member, Store
 from landvisor.study.toml_text import write_toml
 
@@ -121,7 +122,7 @@ def read_page(store: Store, study: str, variant: str = "") -> StudyPage:
         pixels=_count_pixels(store, next(run.run for run in runs if run.state == DONE),
                              known["facts"]),
         scored=_count_scored(store),
-        study_file=write_toml(spec),
+        study_file=write_toml(spec.model_copy(update={"report": ReportSpec()})),
         examples=_read_examples(store.path.parent, known["facts"], runs, seeds[0]),
     )  # fmt: skip
 
