@@ -119,6 +119,8 @@ RUNGS: dict[str, Rung] = {
     "fading, its network": Rung({**TAUGHT, "fit.patience": 0, "teacher.fade": 1}, part=0, predict=LOCAL),
     "nearly fading": Rung({**TAUGHT, "fit.patience": 0, "teacher.fade": 0.9}, predict=LOCAL),
     "nearly fading, its network": Rung({**TAUGHT, "fit.patience": 0, "teacher.fade": 0.9}, part=0, predict=LOCAL),
+    "fading sideways": Rung({**TAUGHT, "fit.patience": 0, "teacher.fade": 1, "fit.flips": "sideways"}, predict=LOCAL),
+    "fading sideways, its network": Rung({**TAUGHT, "fit.patience": 0, "teacher.fade": 1, "fit.flips": "sideways"}, part=0, predict=LOCAL),
     "best": Rung(TAUGHT, members=3, predict={**LOCAL, **FLIPS}),
     "dense": Rung(UNET, dense=True),
     "dense, local prior": Rung(UNET, dense=True, predict=LOCAL),

@@ -71,6 +71,8 @@ def test_all_symmetries_are_drawn_and_none_unless_asked():
     drawn = [draw_geometry(generator, **options) for _ in range(300)]
     assert len(set(drawn)) == 8
     assert draw_geometry(generator, flips=False, **options) == Geometry()
+    sideways = {draw_geometry(generator, flips="sideways", **options) for _ in range(50)}
+    assert sideways == {Geometry(), Geometry(mirror=True)}
 
 
 @pytest.mark.parametrize("mirror", [False, True])

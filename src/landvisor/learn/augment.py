@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -57,6 +57,9 @@ class Batch(NamedTuple):
     guide: Tensor | None = None
 
 
+Flips = bool | Literal["sideways"]
+
+
 def make_generator(seed: int, *, epoch: int, sample: int) -> np.random.Generator:
     """Return the source of randomness of one sample in one epoch, whoever draws it."""
     return np.random.default_rng([seed, epoch, sample])
@@ -67,7 +70,7 @@ def draw_geometry(
     *,
     shape: Shape,
     out_size: Shape,
-    flips: bool = True,
+    flips: Flips = True,
     scale: tuple[float, float] = (1.0, 1.0),
 ) -> Geometry:
     """Draw how a source becomes a chip.
@@ -77,16 +80,16 @@ def draw_geometry(
         shape: `(rows, cols)` of the source. From `out_size / scale[0]` on, no chip reaches
             beyond it.
         out_size: `(rows, cols)` of the chip.
-        flips: Draw one of the eight symmetries of the square; else none.
+        flips: Draw one of the eight symmetries of the square, or none; `sideways` draws whether
+            columns run backwards.
         scale: Smallest and largest zoom, drawn evenly in its logarithm.
 
     Returns:
         A geometry whose crop lies inside the source where it is large enough, at random; where
         it is smaller, the whole source lies inside the chip.
     """
-    turns, mirror = (
-        (int(generator.integers(4)), bool(generator.integers(2))) if flips else (0, False)
-    )
+    turns = int(generator.integers(4)) if flips is True else 0
+    mirror = bool(generator.integers(2)) if flips else False
     low, high = np.log(scale)
     zoom = float(np.exp(generator.uniform(low, high)))
     turned = Geometry(turns=turns).turned(shape)
