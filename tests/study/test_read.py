@@ -144,6 +144,7 @@ def test_one_at_a_time_varies_a_factor_with_all_others_at_their_first_level(make
         {"points.n": "12", "net.model": "forest"},
         {"points.n": "2", "net.model": "bank"},
     ]
+    assert [arm.name for arm in study.design.arms] == ["base", "points.n=12", "net.model=bank"]
 
 
 def test_a_paired_design_compares_named_settings(make_study, content):

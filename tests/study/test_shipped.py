@@ -1,5 +1,6 @@
 """The shipped studies can be planned: their data, weights and arms exist, and runs share fits."""
 
+import html
 import re
 import shutil
 import tomllib
@@ -11,7 +12,9 @@ import pytest
 from landvisor.geo.collection import open_collection
 from landvisor.geo.handles import open_quietly
 from landvisor.study.plan import make_plan
-from landvisor.study.read import parse_study, read_study
+from landvisor.study.read import hash_frozen, parse_study, read_study
+from landvisor.study.spec import ReportSpec
+from landvisor.study.toml_text import write_toml
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(path for path in (ROOT / "studies").glob("*.toml") if path.stem != "example")
@@ -61,6 +64,18 @@ def test_shipped_studies_say_what_they_cost_and_what_would_refute_the_source(pat
     content = tomllib.loads(path.read_text(encoding="utf-8"))
     assert all(claim["smallest"] > 0 for claim in content["hypothesis"])
     assert path.stem in (ROOT / "docs" / "studies" / "index.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_committed_reports_are_of_the_studies_as_shipped(path):
+    page = (ROOT / "docs" / "studies" / f"{path.stem}.html").read_text(encoding="utf-8")
+    study = read_study(path)
+    assert hash_frozen(study.frozen()) in page
+    assert "They have not been changed since" in page
+    assert "is not finished" not in page
+    listing = write_toml(study.spec.model_copy(update={"report": ReportSpec()}))
+    assert listing.strip() in html.unescape(page)
+    assert " ".join(study.spec.report.discussion.split()[:12]) in html.unescape(page)
 
 
 @pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="the data of the studies are not here")

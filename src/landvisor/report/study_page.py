@@ -33,8 +33,8 @@ from landvisor.report.study_values import Plain, StudyPage, StudyRun
 
 _DESIGNS = {
     "full": "every combination of the levels",
-    "one-at-a-time": "the first level of each factor, and each other level with all other factors "
-    "at their first",
+    "one-at-a-time": "the first level of each factor (base), and each other level with all other "
+    "factors at their first",
     "paired": "the named arms",
 }
 

@@ -14,6 +14,9 @@ from landvisor.study.spec import Settings, StudySpec
 ARM = "arm"
 """The one factor of a paired design."""
 
+BASE = "base"
+"""The arm of a one-at-a-time design in which every factor has its first level."""
+
 
 @dataclass(frozen=True)
 class Factor:
@@ -70,7 +73,10 @@ def make_design(spec: StudySpec) -> StudyDesign:
     base = Choices(parse_base_recipe(spec.recipe), spec.data, spec.points)
     factors = _list_factors(spec)
     combinations = _combine(spec.design, factors)
-    arms = tuple(_make_arm(levels, factors, base) for levels in combinations)
+    arms = tuple(
+        _make_arm(_name_arm(spec.design, levels, factors), levels, factors, base)
+        for levels in combinations
+    )
     _check_arms(arms)
     return StudyDesign(spec.design, factors, arms)
 
@@ -162,7 +168,17 @@ def _combine(kind: str, factors: tuple[Factor, ...]) -> list[dict[str, str]]:
     return [base, *others]
 
 
-def _make_arm(levels: dict[str, str], factors: tuple[Factor, ...], base: Choices) -> Arm:
+def _name_arm(kind: str, levels: Mapping[str, str], factors: tuple[Factor, ...]) -> str:
+    """Name an arm by its levels: all of them, or those in which it departs from the base."""
+    if len(factors) == 1:
+        return levels[factors[0].name]
+    first = {factor.name: next(iter(factor.levels)) for factor in factors}
+    usual = first if kind == "one-at-a-time" else {}
+    told = [f"{name}={level}" for name, level in levels.items() if usual.get(name) != level]
+    return ", ".join(told) or BASE
+
+
+def _make_arm(name: str, levels: dict[str, str], factors: tuple[Factor, ...], base: Choices) -> Arm:
     settings: Settings = {}
     for factor in factors:
         new = factor.levels[levels[factor.name]]
@@ -170,8 +186,6 @@ def _make_arm(levels: dict[str, str], factors: tuple[Factor, ...], base: Choices
         if twice is not None:
             raise StudyError(f"two factors set {twice!r}; let each path be set by one of them")
         settings |= new
-    only = len(factors) == 1
-    name = ", ".join(level if only else f"{factor}={level}" for factor, level in levels.items())
     try:
         return Arm(name, levels, settings, base.with_values(settings))
     except (RecipeError, StudyError) as error:
