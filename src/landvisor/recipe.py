@@ -142,7 +142,7 @@ class FitSpec(Spec):
     """Factor of a term that makes near pixels of one colour agree, from 0 to some tens."""
     pairwise_colour: Positive = 0.3
     """With `pairwise`: colour difference that still counts as alike, in deviations of a band."""
-    flips: bool | Literal["sideways"] = True
+    flips: Literal[True, False, "sideways"] = True
     """Turn and mirror chips by the eight symmetries of the square; `sideways` mirrors left and
     right alone, for pictures with an above and a below."""
     scale: tuple[Positive, Positive] = (0.75, 1.33)

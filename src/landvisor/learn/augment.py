@@ -57,7 +57,7 @@ class Batch(NamedTuple):
     guide: Tensor | None = None
 
 
-Flips = bool | Literal["sideways"]
+Flips = Literal[True, False, "sideways"]
 
 
 def make_generator(seed: int, *, epoch: int, sample: int) -> np.random.Generator:
