@@ -61,6 +61,9 @@ PAIR: Settings = {**UNET, "net.partner": "instant"}
 LOCAL: Settings = {"predict.local_prior": 0.5}
 FLIPS: Settings = {"predict.tta": "flips"}
 TAUGHT: Settings = {**PAIR, "teacher.source": "instant", "teacher.weight": 10}
+FADING: Settings = {**TAUGHT, "fit.patience": 0, "teacher.fade": 0.9}
+GONE: Settings = {**FADING, "teacher.fade": 1}
+EARLIER: Settings = {"fit.patience": 15, "teacher.fade": 0}  # unless a rung says otherwise
 
 
 @dataclass(frozen=True)
@@ -104,24 +107,24 @@ RUNGS: dict[str, Rung] = {
     "+ instant teacher, grown labels": Rung({**TAUGHT, "grow.method": "region"}, part=0),
     "+ instant teacher, flips": Rung(TAUGHT, part=0, predict=FLIPS),
     "+ instant teacher, local prior": Rung(TAUGHT, part=0, predict=LOCAL),
+    "+ fading teacher": Rung(FADING, part=0),
+    "+ fading teacher, local prior": Rung(FADING, part=0, predict=LOCAL),
     "averaged weights, with trees": Rung(PAIR),
     "averaged weights, with trees, local prior": Rung(PAIR, predict=LOCAL),
     "instant teacher, with trees": Rung(TAUGHT),
     "instant teacher, with trees, flips": Rung(TAUGHT, predict=FLIPS),
+    "instant teacher, with trees, local prior": Rung(TAUGHT, predict=LOCAL),
+    "fading teacher to the end, with trees, local prior": Rung(GONE, predict=LOCAL),
+    "fading teacher to the end, local prior": Rung(GONE, part=0, predict=LOCAL),
+    "fading teacher, sideways, with trees, local prior": Rung(
+        {**GONE, "fit.flips": "sideways"}, predict=LOCAL
+    ),
     "three of them": Rung(TAUGHT, members=3),
     "plain, local prior": Rung(PAIR, part=0, predict=LOCAL),
     "fast": Rung({"net.model": "instant", "net.encoder_weights": TRAINED}, predict=LOCAL),
-    "default": Rung(TAUGHT, predict=LOCAL),
-    "default, flips": Rung(TAUGHT, predict={**LOCAL, **FLIPS}),
-    "patient": Rung({**TAUGHT, "fit.patience": 0}, predict=LOCAL),
-    "patient, its network": Rung({**TAUGHT, "fit.patience": 0}, part=0, predict=LOCAL),
-    "fading": Rung({**TAUGHT, "fit.patience": 0, "teacher.fade": 1}, predict=LOCAL),
-    "fading, its network": Rung({**TAUGHT, "fit.patience": 0, "teacher.fade": 1}, part=0, predict=LOCAL),
-    "nearly fading": Rung({**TAUGHT, "fit.patience": 0, "teacher.fade": 0.9}, predict=LOCAL),
-    "nearly fading, its network": Rung({**TAUGHT, "fit.patience": 0, "teacher.fade": 0.9}, part=0, predict=LOCAL),
-    "fading sideways": Rung({**TAUGHT, "fit.patience": 0, "teacher.fade": 1, "fit.flips": "sideways"}, predict=LOCAL),
-    "fading sideways, its network": Rung({**TAUGHT, "fit.patience": 0, "teacher.fade": 1, "fit.flips": "sideways"}, part=0, predict=LOCAL),
-    "best": Rung(TAUGHT, members=3, predict={**LOCAL, **FLIPS}),
+    "default": Rung(FADING, predict=LOCAL),
+    "default, flips": Rung(FADING, predict={**LOCAL, **FLIPS}),
+    "best": Rung(FADING, members=3, predict={**LOCAL, **FLIPS}),
     "dense": Rung(UNET, dense=True),
     "dense, local prior": Rung(UNET, dense=True, predict=LOCAL),
     "dense, local prior, flips": Rung(UNET, dense=True, predict={**LOCAL, **FLIPS}),
@@ -189,7 +192,7 @@ def make_recipe(rung: Rung, bench: Bench, seed: int, extra: Settings) -> Recipe:
     file = str(bench.weights / f"{ENCODER}.safetensors")
     values = {
         "net.encoder": ENCODER, "seed": seed, "predict.window": 256, "predict.overlap": 64,
-        "instant.refit": False, **ALONE, **rung.settings, **extra,
+        "instant.refit": False, **EARLIER, **ALONE, **rung.settings, **extra,
     }  # fmt: skip
     return Recipe().with_values({k: file if v == TRAINED else v for k, v in values.items()})
 

@@ -161,8 +161,8 @@ class FitSpec(Spec):
     """Share of chips with a small patch around a place, mostly of a rare class, pasted in."""
     val_share: Share = 0.2
     """Share of the places held out in spatial blocks to choose the epoch."""
-    patience: Annotated[int, Field(ge=0)] = 15
-    """Epochs without gain on validation before training stops; 0 never stops early."""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """Epochs without gain on validation before training stops; 0 goes on to the end."""
     keep: Literal["best", "last"] = "best"
     """Weights of the epoch that validation chose, or of the last, however it does there."""
     members: Literal["auto"] | Count = "auto"
@@ -195,7 +195,7 @@ class TeacherSpec(Spec):
     """Factor of this term beside 1 for places; `auto` is 10 with an instant model, else 1."""
     ramp: Share = 0.25
     """Share of the training over which the averaged weights gain their full say."""
-    fade: Share = 0.0
+    fade: Share = 0.9
     """How much of an instant teacher's say is gone by the end, along a half cosine."""
     consistency: Literal["pseudo_ce", "soft_ce", "mse"] = "pseudo_ce"
     """Averaged weights give a class, probabilities, or probabilities compared by squares."""
