@@ -25,7 +25,7 @@ LINES = {
     "forest": ("#8a8a8a", "o-", "forest"),
     "fast": ("#c98500", "s-", "`fast`: the instant model"),
     "+ averaged weights": ("#2f7fc1", "^-", "U-Net, points alone"),
-    "+ fading teacher, local prior": ("#7a5cc0", "v--", "`default` less its trees"),
+    "instant teacher, with trees, local prior": ("#7a5cc0", "v--", "pair, teacher does not fade"),
     "default": ("#1b8a5a", "D-", "`default`"),
 }
 BOUNDS = {"dense": ("#2b2b2b", "--"), "dense, local prior": ("#2b2b2b", ":")}
