@@ -22,10 +22,11 @@ module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
 module.run_child(module.Path(sys.argv[2]))
 """
-# in every other step the first process has no place at all, else it has fewer than the second
+# In every other step the first process has no place at all, else it has fewer than the second. No
+# cell is so near the threshold that the order of a sum decides whether it is believed.
 OPTIONS = {
     "epochs": 4, "steps": 5, "batch_size": 4, "pairwise": 2.0, "bare": (0, 1),
-    "teacher": {"source": "both", "threshold": 0.3, "ramp": 0.5, "cutmix": 0.0},
+    "teacher": {"source": "both", "threshold": 0.4, "ramp": 0.5, "cutmix": 0.0},
 }  # fmt: skip
 
 
@@ -102,3 +103,4 @@ def test_two_processes_learn_what_one_learns(tmp_path):
     for one, two in zip(told, shared, strict=True):
         for name in ("loss", "loss_places", "loss_teacher", "loss_pairwise", "believed"):
             assert two[name] == pytest.approx(one[name], rel=1e-3), name
+    assert 0.1 < told[-1]["believed"] <= 1
