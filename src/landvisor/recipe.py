@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 Zoom = Annotated[float, Field(ge=0.25, le=4)]
+Flips = Literal[True, False, "sideways"]
 Widths = Annotated[tuple[Count, ...], Field(min_length=3, max_length=6)]
 
 INSTANT_MODELS = ("instant", "bank", "forest")
@@ -142,7 +143,7 @@ class FitSpec(Spec):
     """Factor of a term that makes near pixels of one colour agree, from 0 to some tens."""
     pairwise_colour: Positive = 0.3
     """With `pairwise`: colour difference that still counts as alike, in deviations of a band."""
-    flips: Literal[True, False, "sideways"] = True
+    flips: Flips = True
     """Turn and mirror chips by the eight symmetries of the square; `sideways` mirrors left and
     right alone, for pictures with an above and a below."""
     scale: tuple[Positive, Positive] = (0.75, 1.33)

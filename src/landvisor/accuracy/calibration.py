@@ -80,12 +80,12 @@ class Calibration:
 
     def summary(self) -> str:
         """Say it in one line."""
-        sure = {name: area for name, area in self.auroc.items() if area is not None}
-        found = "".join(f", {area:.3f} by {name}" for name, area in sure.items()).lstrip(",")
+        found = [f"{area:.3f} by {name}" for name, area in self.auroc.items() if area is not None]
         return (
             f"probabilities at {self.places} places: {self.confidence:.3f} told, "
             f"{self.accuracy:.3f} right; expected calibration error {self.ece:.3f} (chance alone "
-            f"reaches {self.ece_chance:.3f})" + (f"; errors found, AUROC:{found}" if sure else "")
+            f"reaches {self.ece_chance:.3f})"
+            + (f"; errors found, AUROC: {', '.join(found)}" if found else "")
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landvisor.accuracy.calibration import Calibration, measure_calibration
-from landvisor.accuracy.uncertainty import measure_entropy, measure_margin
+from landvisor.accuracy.uncertainty import measure_all
 from landvisor.geo.bundle import map_files
-from landvisor.geo.coding import ONE
+from landvisor.geo.coding import EXTRA, ONE
 from landvisor.geo.legend import Legend
 from landvisor.geo.rasters import open_scene
 
 _TIE = 1e-3  # of a code: the map knows which of two classes with the same byte was the larger
-_DISAGREEMENT = 2  # the band after entropy and margin, where several models made the map
+_DISAGREEMENT = EXTRA - 1  # the band after those of one model: the class has another raster
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +55,9 @@ def calibrate_map(known: Sequence[Known], *, legend: Legend, seed: int = 0) -> C
         return None
     shares = np.concatenate([part.shares for part in found])
     position = np.concatenate([part.position for part in found])
-    uncertainty = {"entropy": measure_entropy(shares), "margin": measure_margin(shares)}
-    spread = [part.disagreement for part in found if part.disagreement is not None]
-    if len(spread) == len(found):
-        uncertainty["disagreement"] = np.concatenate(spread)
-    return measure_calibration(shares, position, uncertainty=uncertainty, seed=seed)
+    spreads = [part.disagreement for part in found if part.disagreement is not None]
+    spread = np.concatenate(spreads) if len(spreads) == len(found) else None
+    return measure_calibration(shares, position, uncertainty=measure_all(shares, spread), seed=seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +81,9 @@ def _read(known: Known, legend: Legend) -> _Told | None:
     best = legend.to_index(known.told[used])
     shares[np.arange(len(best)), best] += np.where(best >= 0, _TIE, 0)
     spread = None
-    if files.uncertainty.exists() and len((unsure := open_scene(files.uncertainty)).bands) > 2:
-        spread = unsure.sample(known.pixels[used]).data[_DISAGREEMENT] / ONE
+    if files.uncertainty.exists():
+        unsure = open_scene(files.uncertainty)
+        if len(unsure.bands) > _DISAGREEMENT:
+            spread = unsure.sample(known.pixels[used]).data[_DISAGREEMENT] / ONE
     # a byte each: they sum to one but for rounding
     return _Told(shares / shares.sum(axis=1, keepdims=True), position[used], spread)

@@ -8,6 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def measure_all(
+    shares: NDArray[np.floating], disagreement: NDArray[np.floating] | None = None
+) -> dict[str, NDArray[np.floating]]:
+    """Return each measure of probabilities `[..., class]` by name; 1 is least sure.
+
+    Args:
+        shares: Summing to one.
+        disagreement: `[...]`, see `measure_disagreement`; None where one model told them.
+    """
+    found: dict[str, NDArray[np.floating]] = {
+        "entropy": measure_entropy(shares),
+        "margin": measure_margin(shares),
+    }
+    return found if disagreement is None else found | {"disagreement": disagreement}
+
+
 def measure_entropy(shares: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the entropy of probabilities `[..., class]`, divided by that of equal ones.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from landvisor.geo.tiling import Shape
 from landvisor.learn.targets import Geometry, Targets
+from landvisor.recipe import Flips
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,6 @@ class Batch(NamedTuple):
     weight: Tensor
     plain: Tensor | None = None
     guide: Tensor | None = None
-
-
-Flips = Literal[True, False, "sideways"]
 
 
 def make_generator(seed: int, *, epoch: int, sample: int) -> np.random.Generator:

@@ -14,7 +14,7 @@ from landvisor.accuracy.buffer import Separation, Sight, plan_separation
 from landvisor.accuracy.calibration import Calibration, measure_calibration
 from landvisor.accuracy.folds import Folds, assign_folds
 from landvisor.accuracy.temperature import apply_temperature
-from landvisor.accuracy.uncertainty import measure_disagreement, measure_entropy, measure_margin
+from landvisor.accuracy.uncertainty import measure_all, measure_disagreement
 from landvisor.accuracy.variogram import Dependence, find_dependence
 from landvisor.architectures import NETWORKS
 from landvisor.geo.places import SOURCES, Places
@@ -218,9 +218,8 @@ def _calibrate(
     position = material.legend.to_index(material.places.label)
     used = scored & (position >= 0)
     shown = answers.shown[used]
-    uncertainty = {"entropy": measure_entropy(shown), "margin": measure_margin(shown)}
-    if np.isfinite(answers.disagreement[used]).all():
-        uncertainty["disagreement"] = answers.disagreement[used]
+    spread = answers.disagreement[used]
+    uncertainty = measure_all(shown, spread if np.isfinite(spread).all() else None)
     heat = float(np.exp(np.log(answers.temperature[used]).mean()))
     return measure_calibration(
         shown, position[used], uncertainty=uncertainty, temperature=heat, seed=seed

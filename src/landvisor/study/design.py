@@ -161,19 +161,22 @@ def _combine(kind: str, factors: tuple[Factor, ...]) -> list[dict[str, str]]:
     if kind != "one-at-a-time":
         rows = product(*(factor.levels for factor in factors))
         return [dict(zip(names, row, strict=True)) for row in rows]
-    base = {factor.name: next(iter(factor.levels)) for factor in factors}
+    base = _list_first(factors)
     others = [
         {**base, factor.name: level} for factor in factors for level in list(factor.levels)[1:]
     ]
     return [base, *others]
 
 
+def _list_first(factors: tuple[Factor, ...]) -> dict[str, str]:
+    return {factor.name: next(iter(factor.levels)) for factor in factors}
+
+
 def _name_arm(kind: str, levels: Mapping[str, str], factors: tuple[Factor, ...]) -> str:
     """Name an arm by its levels: all of them, or those in which it departs from the base."""
     if len(factors) == 1:
         return levels[factors[0].name]
-    first = {factor.name: next(iter(factor.levels)) for factor in factors}
-    usual = first if kind == "one-at-a-time" else {}
+    usual = _list_first(factors) if kind == "one-at-a-time" else {}
     told = [f"{name}={level}" for name, level in levels.items() if usual.get(name) != level]
     return ", ".join(told) or BASE
 

@@ -180,13 +180,13 @@ def _choose_examples(
     usual = sorted(sum(labelled[name]) for name in tested)[len(tested) // 2]
     full = [name for name in tested if sum(labelled[name]) >= usual]
     count = min(study.spec.keep.examples, len(full))
-    present = sorted((_count_classes(labelled[name]) for name in full), reverse=True)
-    many = present[max(count, len(full) // 4) - 1]
-    shown = [name for name in full if _count_classes(labelled[name]) >= many]
+    present = {name: _count_present(labelled[name]) for name in full}
+    many = sorted(present.values(), reverse=True)[max(count, len(full) // 4) - 1]
+    shown = [name for name in full if present[name] >= many]
     return tuple(shown[(2 * k + 1) * len(shown) // (2 * count)] for k in range(count))
 
 
-def _count_classes(pixels: Sequence[int]) -> int:
+def _count_present(pixels: Sequence[int]) -> int:
     """Count classes that have more than a trace of an image."""
     return sum(each > _TRACE * sum(pixels) for each in pixels)
 
