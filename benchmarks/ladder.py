@@ -125,10 +125,15 @@ RUNGS: dict[str, Rung] = {
     "default": Rung(FADING, predict=LOCAL),
     "default, flips": Rung(FADING, predict={**LOCAL, **FLIPS}),
     "best": Rung(FADING, members=3, predict={**LOCAL, **FLIPS}),
-    "dense": Rung(UNET, dense=True),
-    "dense, local prior": Rung(UNET, dense=True, predict=LOCAL),
-    "dense, local prior, flips": Rung(UNET, dense=True, predict={**LOCAL, **FLIPS}),
+    "dense": Rung(PAIR, part=0, dense=True),
+    "dense, local prior": Rung(PAIR, part=0, dense=True, predict=LOCAL),
+    "dense, local prior, flips": Rung(PAIR, part=0, dense=True, predict={**LOCAL, **FLIPS}),
     "dense, with trees": Rung(PAIR, dense=True),
+    "dense, with trees, local prior": Rung(PAIR, dense=True, predict=LOCAL),
+    "dense, twice as long": Rung({**UNET, "fit.epochs": 120}, dense=True),
+    "dense, twice as long, local prior": Rung(
+        {**UNET, "fit.epochs": 120}, dense=True, predict=LOCAL
+    ),
 }
 
 

@@ -10,6 +10,7 @@ from landvisor.geo.legend import legend_from_names
 from landvisor.geo.places import make_places
 from landvisor.geo.radiometry import measure_radiometry
 from landvisor.geo.scene import scene_from_array
+from landvisor.learn import instant
 from landvisor.learn.instant import InstantLearner, InstantPredictor
 from landvisor.learn.job import Job
 from landvisor.recipe import Recipe
@@ -188,3 +189,13 @@ def test_one_place_is_enough_to_fit(tmp_path):
     learner = InstantLearner(make_job(tmp_path, **{"net.model": "bank"}))
     one = draw_places(1)
     assert learner.predict(learner.fit(one, None, seed=0), one)[0, one.label[0] - 1] == 1
+
+
+def test_of_many_places_a_part_is_learned_from_and_the_card_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(instant, "MOST_PLACES", 3_000)
+    job = make_job(tmp_path, **{"net.model": "forest"})
+    card = InstantLearner(job).fit(draw_places(4_000), draw_places(30, seed=5), seed=0).card
+    assert card.training["places"] == sum(card.training["places_per_class"].values())
+    assert 3_000 <= card.training["places"] - 30 <= 3_003
+    (note,) = card.notes
+    assert "of 4,000 places of training" in note

@@ -15,9 +15,10 @@ from landvisor.architectures import PLAIN_NETWORKS
 from landvisor.geo.places import Places, rescale
 from landvisor.geo.scene import Pixels
 from landvisor.geo.tiling import Shape
+from landvisor.labels.thin import thin_places
 from landvisor.learn.classifier import Classifier
 from landvisor.learn.encoders import load_encoder
-from landvisor.learn.instant import InstantLearner, InstantPredictor
+from landvisor.learn.instant import MOST_PLACES, InstantLearner, InstantPredictor
 from landvisor.learn.job import Job
 from landvisor.learn.pixel_features import FeatureReader, WindowFeatures
 from landvisor.learn.regions import Region, RegionCache
@@ -69,12 +70,13 @@ def make_guide(
 
     Args:
         learner: Fits the models.
-        train: What they learn from; never validation.
+        train: What they learn from; never validation. Of many a part is taken.
         regions: Where their word is wanted.
         cache: Where pixels come from.
         folder: Where a file for each region goes; older ones are replaced.
         seed: Of the folds and the models.
     """
+    train = thin_places(train, MOST_PLACES, seed=seed)
     learner.prepare(train)
     fold = _assign(train, seed=seed)
     parts = np.unique(fold)

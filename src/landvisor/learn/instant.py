@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from landvisor.card import Card, card_classes
 from landvisor.errors import PointsError, RecipeError
 from landvisor.geo.places import SOURCES, Places, concatenate
+from landvisor.labels.thin import thin_places
 from landvisor.learn.calibrate import calibrate
 from landvisor.learn.classifier import (
     Classifier,
@@ -36,6 +37,9 @@ from landvisor.learn.separate import Joint
 from landvisor.recipe import INSTANT_MODELS, Recipe
 
 log = logging.getLogger(__name__)
+
+MOST_PLACES = 50_000
+"""Places that a classifier learns from or is judged by: whole masks have millions."""
 
 _Tensors = dict[str, NDArray[Any]]
 
@@ -66,23 +70,28 @@ class InstantLearner:
     def fit(self, train: Places, val: Places | None, *, seed: int) -> Model:
         """Fit on `train`, choose the classifier on `val`, and fit that one on both together.
 
-        The choice is made without the area prior; `instant.refit` turns the second fit off.
+        Of many places, as whole masks give them, a part of `MOST_PLACES` is drawn, and a note of
+        the card says so. The choice is made without the area prior; `instant.refit` turns the
+        second fit off.
         """
+        part = thin_places(train, MOST_PLACES, seed=seed)
+        judges = None if val is None else thin_places(val, MOST_PLACES, seed=seed)
         classifier, validation, told = choose_classifier(
-            self._rows(train),
-            None if val is None else self._rows(val),
+            self._rows(part),
+            None if judges is None else self._rows(judges),
             recipe=self._job.recipe,
             seed=seed,
         )
-        both = None if val is None else concatenate([train, val])
-        together = both if both is not None and self._job.recipe.instant.refit else train
+        both = None if judges is None else concatenate([part, judges])
+        together = both if both is not None and self._job.recipe.instant.refit else part
         log.debug("fitted %s to %d places", validation["classifier"], len(together))
         reader = self._table.reader
-        card = _make_card(self._job, together, reader, validation, self._notes)
+        notes = (*self._notes, *_note_part(part, train))
+        card = _make_card(self._job, together, reader, validation, notes)
         made = Model(note_prior(card, together), InstantPredictor(reader, classifier))
-        if val is None or told is None:
+        if judges is None or told is None:
             return made
-        return calibrate(made, made.adjust(told, axis=1), val)
+        return calibrate(made, made.adjust(told, axis=1), judges)
 
     def predict(self, model: Model, places: Places) -> NDArray[np.float32]:
         """Return `[n, classes]`: probabilities at places, each from its most interior window.
@@ -230,6 +239,13 @@ def build_frozen(recipe: Recipe, bands: tuple[str, ...], *, scaling: Scaling) ->
     empty = load_encoder(recipe.net.model_copy(update=bare), bands)
     zooms = recipe.instant.scales
     return FrozenEncoder(empty.module, empty.strides, empty.channels, scaling, zooms)
+
+
+def _note_part(part: Places, places: Places) -> tuple[str, ...]:
+    if len(part) == len(places):
+        return ()
+    kept = f"{len(part):,} of {len(places):,} places of training"
+    return (f"classifiers learn from {kept}, drawn at random in each class",)
 
 
 def _make_card(

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landvisor.geo.places import Places, concatenate
+from landvisor.labels.thin import thin_places
 from landvisor.learn.calibrate import calibrate
 from landvisor.learn.ensemble import Ensemble, join_models
-from landvisor.learn.instant import InstantLearner
+from landvisor.learn.instant import MOST_PLACES, InstantLearner
 from landvisor.learn.job import Job
 from landvisor.learn.model import Model
 from landvisor.learn.network import Choice, score
@@ -62,7 +63,8 @@ class PairLearner:
             alone = self._network.instant.fit(train, None, seed=seed)
             return join_models([choice.model, alone], names=NAMES)
         partners = [self._network.instant, *filter(None, [choice.support.instant])]
-        offers = [self._try(choice, partner, train, val, seed=seed) for partner in partners]
+        judges = thin_places(val, MOST_PLACES, seed=seed)
+        offers = [self._try(choice, partner, train, judges, seed=seed) for partner in partners]
         offer = max(offers, key=lambda offer: offer.scores[_CRITERION])  # of equals the first
         log.info("network and instant model count %.2f and %.2f", *offer.weights)
         instant = offer.instant
@@ -70,7 +72,7 @@ class PairLearner:
             instant = offer.learner.fit(concatenate([train, val]), None, seed=seed)
         network = self._network.refit(choice, train, val, seed=seed)
         joined = join_models([network, instant], weights=offer.weights, names=NAMES)
-        return calibrate(_with_results(joined, network, offer.scores), offer.told, val)
+        return calibrate(_with_results(joined, network, offer.scores), offer.told, judges)
 
     def predict(self, model: Model, places: Places) -> NDArray[np.float32]:
         """Return `[n, classes]`: probabilities at places, each from its most interior window."""
