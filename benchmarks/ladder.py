@@ -41,9 +41,10 @@ Settings = dict[str, Any]
 ERA = 2  # counts changes of defaults and of training, which make older models others
 SIZES = {"dunes": 256, "roads": 256}
 MARS_EVERY = 8  # its 1,816 training images would take hours
+LASTING: Settings = {"fit.patience": 0}
 BARE: Settings = {
     "labels.class_weights": "none", "fit.flips": False, "fit.scale": [1, 1], "fit.colour": 0,
-    "fit.average": 0,
+    "fit.average": 0, **LASTING,
 }  # fmt: skip
 TRAINED = "WEIGHTS"  # stands for the file of encoder weights
 
@@ -60,9 +61,11 @@ UNET: Settings = {"net.model": "unet", "net.encoder_weights": TRAINED}
 PAIR: Settings = {**UNET, "net.partner": "instant"}
 LOCAL: Settings = {"predict.local_prior": 0.5}
 FLIPS: Settings = {"predict.tta": "flips"}
+MEAN: Settings = {**UNET, **LASTING, "teacher.source": "average"}
 TAUGHT: Settings = {**PAIR, "teacher.source": "instant", "teacher.weight": 10}
-FADING: Settings = {**TAUGHT, "fit.patience": 0, "teacher.fade": 0.9}
+FADING: Settings = {**TAUGHT, **LASTING, "teacher.fade": 0.9}
 GONE: Settings = {**FADING, "teacher.fade": 1}
+MASKS: Settings = {**PAIR, **LASTING}
 EARLIER: Settings = {"fit.patience": 15, "teacher.fade": 0}  # unless a rung says otherwise
 
 
@@ -95,11 +98,11 @@ RUNGS: dict[str, Rung] = {
     "+ augmentation": Rung({**UNET, **without(*VARIED)}),
     "+ averaged weights": Rung(PAIR, part=0),
     "+ consistency, one threshold": Rung(
-        {**UNET, "teacher.source": "average", "teacher.adaptive": False, "teacher.balance": False}
+        {**MEAN, "teacher.adaptive": False, "teacher.balance": False}
     ),
-    "+ consistency, per class": Rung({**UNET, "teacher.source": "average"}),
+    "+ consistency, per class": Rung(MEAN),
     "+ instant teacher": Rung(TAUGHT, part=0),
-    "+ both teachers": Rung({**UNET, "teacher.source": "both"}),
+    "+ both teachers": Rung({**MEAN, "teacher.source": "both"}),
     "+ instant teacher, two rounds": Rung({**TAUGHT, "teacher.rounds": 2}, part=0),
     "+ instant teacher, three rounds": Rung({**TAUGHT, "teacher.rounds": 3}, part=0),
     "+ instant teacher, pairwise": Rung({**TAUGHT, "fit.pairwise": 3}, part=0),
@@ -125,14 +128,14 @@ RUNGS: dict[str, Rung] = {
     "default": Rung(FADING, predict=LOCAL),
     "default, flips": Rung(FADING, predict={**LOCAL, **FLIPS}),
     "best": Rung(FADING, members=3, predict={**LOCAL, **FLIPS}),
-    "dense": Rung(PAIR, part=0, dense=True),
-    "dense, local prior": Rung(PAIR, part=0, dense=True, predict=LOCAL),
-    "dense, local prior, flips": Rung(PAIR, part=0, dense=True, predict={**LOCAL, **FLIPS}),
-    "dense, with trees": Rung(PAIR, dense=True),
-    "dense, with trees, local prior": Rung(PAIR, dense=True, predict=LOCAL),
-    "dense, twice as long": Rung({**UNET, "fit.epochs": 120}, dense=True),
+    "dense": Rung(MASKS, part=0, dense=True),
+    "dense, local prior": Rung(MASKS, part=0, dense=True, predict=LOCAL),
+    "dense, local prior, flips": Rung(MASKS, part=0, dense=True, predict={**LOCAL, **FLIPS}),
+    "dense, with trees": Rung(MASKS, dense=True),
+    "dense, with trees, local prior": Rung(MASKS, dense=True, predict=LOCAL),
+    "dense, twice as long": Rung({**MASKS, "fit.epochs": 120}, part=0, dense=True),
     "dense, twice as long, local prior": Rung(
-        {**UNET, "fit.epochs": 120}, dense=True, predict=LOCAL
+        {**MASKS, "fit.epochs": 120}, part=0, dense=True, predict=LOCAL
     ),
 }
 
