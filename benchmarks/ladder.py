@@ -65,6 +65,12 @@ MEAN: Settings = {**UNET, **LASTING, "teacher.source": "average"}
 TAUGHT: Settings = {**PAIR, "teacher.source": "instant", "teacher.weight": 10}
 FADING: Settings = {**TAUGHT, **LASTING, "teacher.fade": 0.9}
 GONE: Settings = {**FADING, "teacher.fade": 1}
+MORE: dict[str, Settings] = {
+    "up to three rounds": {"teacher.rounds": 3},
+    "pairwise": {"fit.pairwise": 3},
+    "self-training": {"teacher.self_training": True},
+    "grown labels": {"grow.method": "region"},
+}
 MASKS: Settings = {**PAIR, **LASTING}
 EARLIER: Settings = {"fit.patience": 15, "teacher.fade": 0}  # unless a rung says otherwise
 
@@ -103,11 +109,6 @@ RUNGS: dict[str, Rung] = {
     "+ consistency, per class": Rung(MEAN),
     "+ instant teacher": Rung(TAUGHT, part=0),
     "+ both teachers": Rung({**MEAN, "teacher.source": "both"}),
-    "+ instant teacher, two rounds": Rung({**TAUGHT, "teacher.rounds": 2}, part=0),
-    "+ instant teacher, three rounds": Rung({**TAUGHT, "teacher.rounds": 3}, part=0),
-    "+ instant teacher, pairwise": Rung({**TAUGHT, "fit.pairwise": 3}, part=0),
-    "+ instant teacher, self-training": Rung({**TAUGHT, "teacher.self_training": True}, part=0),
-    "+ instant teacher, grown labels": Rung({**TAUGHT, "grow.method": "region"}, part=0),
     "+ instant teacher, flips": Rung(TAUGHT, part=0, predict=FLIPS),
     "+ instant teacher, local prior": Rung(TAUGHT, part=0, predict=LOCAL),
     "+ fading teacher": Rung(FADING, part=0),
@@ -122,10 +123,14 @@ RUNGS: dict[str, Rung] = {
     "fading teacher, sideways, with trees, local prior": Rung(
         {**GONE, "fit.flips": "sideways"}, predict=LOCAL
     ),
-    "three of them": Rung(TAUGHT, members=3),
     "plain, local prior": Rung(PAIR, part=0, predict=LOCAL),
     "fast": Rung({"net.model": "instant", "net.encoder_weights": TRAINED}, predict=LOCAL),
     "default": Rung(FADING, predict=LOCAL),
+    **{f"default, {name}": Rung({**FADING, **more}, predict=LOCAL) for name, more in MORE.items()},
+    **{
+        f"its network alone, {name}": Rung({**FADING, **more}, part=0, predict=LOCAL)
+        for name, more in MORE.items()
+    },
     "default, flips": Rung(FADING, predict={**LOCAL, **FLIPS}),
     "best": Rung(FADING, members=3, predict={**LOCAL, **FLIPS}),
     "dense": Rung(MASKS, part=0, dense=True),
