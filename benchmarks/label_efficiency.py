@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ladder import Bench, find_rung, run_rung
+from ladder import Bench, add_known, make_parser, run_seeds
 from panels import dress, finish, make_panels
 from tiles import spread
 
@@ -31,18 +31,15 @@ LINES = {
 BOUNDS = {"dense": ("#2b2b2b", "--"), "dense, local prior": ("#2b2b2b", ":")}
 
 
-def collect(bench: Bench, seeds: list[int], args: argparse.Namespace) -> list[dict[str, Any]]:
+def collect(bench: Bench, args: argparse.Namespace) -> list[dict[str, Any]]:
     """Return a result for each rung, number of points and seed; dense ones have no number."""
     results = []
     for name in (*LINES, *BOUNDS):
         for n in NUMBERS if name in LINES else (bench.n,):
-            for seed in seeds:
-                own = replace(bench, n=n)
-                if args.known and not find_rung(name, own, seed, args):
-                    continue
-                found = run_rung(name, own, seed, args)
+            for found in run_seeds(name, replace(bench, n=n), args):
                 results.append({**found, "n": n if name in LINES else None})
-                print(bench.name, n, name, seed, f"{found['border 0']['mean_iou']:.4f}", flush=True)
+                said = f"{found['seed']} {found['border 0']['mean_iou']:.4f}"
+                print(bench.name, n, name, said, flush=True)
     return results
 
 
@@ -90,20 +87,12 @@ def draw_figure(found: dict[str, list[dict[str, Any]]]) -> bytes:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/out"))
-    parser.add_argument("--only", default="dunes,roads,mars", help="data sets, by comma")
-    parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--split", default="val", choices=["val", "test"])
-    parser.add_argument("--known", action="store_true", help="lay out what has been run, run none")
+    parser = make_parser(__doc__.splitlines()[0], only="dunes,roads,mars")
+    add_known(parser)
     parser.add_argument("--figure", type=Path, help="PNG to write")
     args = parser.parse_args()
-    args.settings = {}
-    seeds = [int(seed) for seed in args.seeds.split(",")]
     found = {
-        data: collect(Bench(data, args.data, args.weights, args.out, 10), seeds, args)
+        data: collect(Bench(data, args.data, args.weights, args.out, 10), args)
         for data in args.only.split(",")
     }
     for data, results in found.items():

@@ -72,6 +72,7 @@ MORE: dict[str, Settings] = {
     "grown labels": {"grow.method": "region"},
 }
 MASKS: Settings = {**PAIR, **LASTING}
+LONGER: Settings = {**UNET, **LASTING, "fit.epochs": 120}
 EARLIER: Settings = {"fit.patience": 15, "teacher.fade": 0}  # unless a rung says otherwise
 
 
@@ -138,10 +139,8 @@ RUNGS: dict[str, Rung] = {
     "dense, local prior, flips": Rung(MASKS, part=0, dense=True, predict={**LOCAL, **FLIPS}),
     "dense, with trees": Rung(MASKS, dense=True),
     "dense, with trees, local prior": Rung(MASKS, dense=True, predict=LOCAL),
-    "dense, twice as long": Rung({**MASKS, "fit.epochs": 120}, part=0, dense=True),
-    "dense, twice as long, local prior": Rung(
-        {**MASKS, "fit.epochs": 120}, part=0, dense=True, predict=LOCAL
-    ),
+    "dense, twice as long": Rung(LONGER, dense=True),
+    "dense, twice as long, local prior": Rung(LONGER, dense=True, predict=LOCAL),
 }
 
 
@@ -294,6 +293,37 @@ def run_rung(name: str, bench: Bench, seed: int, args: argparse.Namespace) -> di
     return {"rung": name, "seed": seed, "fit_s": sum(spent), **found}
 
 
+def run_seeds(name: str, bench: Bench, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Fit and score one rung for each seed; with `args.known` those that have been fitted."""
+    seeds = [int(seed) for seed in args.seeds.split(",")]
+    if args.known:
+        seeds = [seed for seed in seeds if find_rung(name, bench, seed, args)]
+    return [run_rung(name, bench, seed, args) for seed in seeds]
+
+
+def make_parser(summary: str, *, only: str) -> argparse.ArgumentParser:
+    """Make what reads the arguments of all scripts that run rungs.
+
+    Args:
+        summary: What the script does.
+        only: Data sets that are taken by default, by comma.
+    """
+    parser = argparse.ArgumentParser(description=summary)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/out"))
+    parser.add_argument("--only", default=only, help="data sets, by comma")
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--split", default="val", choices=["val", "test"])
+    return parser
+
+
+def add_known(parser: argparse.ArgumentParser) -> None:
+    """Let a script lay out what there is; it takes rungs as the ladder has them."""
+    parser.add_argument("--known", action="store_true", help="lay out what has been run, run none")
+    parser.set_defaults(settings={})
+
+
 def tabulate(results: list[dict[str, Any]]) -> str:
     """Lay results out as a Markdown table: mean and spread over seeds."""
     lines = [
@@ -320,15 +350,9 @@ def _pair(text: str) -> tuple[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/out"))
-    parser.add_argument("--only", default="dunes", help="data sets, by comma")
+    parser = make_parser(__doc__.splitlines()[0], only="dunes")
     parser.add_argument("--rungs", default=";".join(RUNGS), help="by semicolon")
-    parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--n", type=int, default=10, help="points per class and image")
-    parser.add_argument("--split", default="val", choices=["val", "test"])
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     args = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")

@@ -11,11 +11,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-from ladder import Bench, find_rung, run_rung
+from ladder import Bench, add_known, make_parser, run_seeds
 
 DRAWN = 10  # points per class and image where nothing else is said
 FEW, MANY = 5, 20
@@ -49,11 +48,8 @@ class Scores:
 
     def __call__(self, name: str, n: int = DRAWN) -> Values:
         """Return a score per seed; with `--known` of those seeds that have been run."""
-        bench = replace(self.bench, n=n)
-        seeds = [int(seed) for seed in self.args.seeds.split(",")]
-        if self.args.known:
-            seeds = [seed for seed in seeds if find_rung(name, bench, seed, self.args)]
-        return [run_rung(name, bench, s, self.args)["border 0"]["mean_iou"] for s in seeds]
+        found = run_seeds(name, replace(self.bench, n=n), self.args)
+        return [result["border 0"]["mean_iou"] for result in found]
 
 
 def say(values: Values, digits: int = 3) -> str:
@@ -90,22 +86,16 @@ def compare(sets: dict[str, Scores], label: str, other: str) -> str:
         if len(mine) and len(theirs):
             gains.append(float(np.mean(mine) - np.mean(theirs)))
             apart += [data] if min(mine) > max(theirs) else []
-    each = ", ".join(f"{gain:+.3f}" for gain in gains) or "not run"
-    mean = np.mean(gains) if gains else np.nan
-    return f"`default` less {label}: {mean:+.3f} ({each}); ranges apart on {', '.join(apart)}"
+    if not gains:
+        return f"`default` less {label}: not run"
+    each, where = ", ".join(f"{gain:+.3f}" for gain in gains), ", ".join(apart) or "no set"
+    return f"`default` less {label}: {np.mean(gains):+.3f} ({each}); ranges apart on {where}"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/out"))
-    parser.add_argument("--only", default="dunes,roads,mars", help="data sets, by comma")
-    parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--split", default="val", choices=["val", "test"])
-    parser.add_argument("--known", action="store_true", help="lay out what has been run, run none")
+    parser = make_parser(__doc__.splitlines()[0], only="dunes,roads,mars")
+    add_known(parser)
     args = parser.parse_args()
-    args.settings = {}
     sets = {
         data: Scores(Bench(data, args.data, args.weights, args.out, DRAWN), args)
         for data in args.only.split(",")
