@@ -34,6 +34,7 @@ from landvisor.learn.model import Model
 from landvisor.learn.model_file import load_model, save_model
 from landvisor.options import Options
 from landvisor.recipe import Recipe
+from measured import Run, keep_run, read_runs
 from tiles import ALONE, ENCODER, READING, draw_points, resize_collection, spread
 
 Settings = dict[str, Any]
@@ -209,10 +210,15 @@ def make_recipe(rung: Rung, bench: Bench, seed: int, extra: Settings) -> Recipe:
     return Recipe().with_values({k: file if v == TRAINED else v for k, v in values.items()})
 
 
+def count_points(rung: Rung, bench: Bench) -> int:
+    """Return the points per class and image that a rung learns from; 0 where it has masks."""
+    return 0 if rung.dense else bench.n
+
+
 def name_model(rung: Rung, bench: Bench, seed: int, draw: int, extra: Settings) -> Path:
     """Return the file of a model: it is named by all that the model follows from."""
     chosen = {**rung.settings, **extra, "dense": rung.dense}
-    key = json.dumps([ERA, chosen, bench.n, draw, seed], sort_keys=True)
+    key = json.dumps([ERA, chosen, count_points(rung, bench), draw, seed], sort_keys=True)
     name = hashlib.sha256(key.encode()).hexdigest()[:16]
     return bench.folder / "ladder" / f"{name}.safetensors"
 
@@ -231,7 +237,7 @@ def fit_model(rung: Rung, bench: Bench, seed: int, draw: int, extra: Settings) -
             bench.folder / "collection.csv", points, recipe=recipe, options=options
         )
         about = {"seconds": round(time.monotonic() - started, 1), "settings": rung.settings | extra}
-        about |= {"n": bench.n, "draw": draw, "seed": seed, "dense": rung.dense}
+        about |= {"n": count_points(rung, bench), "draw": draw, "seed": seed, "dense": rung.dense}
         about |= {"recipe": recipe.model_dump(mode="json")}
         file.with_suffix(".json").write_text(json.dumps(about, indent=1))
         aside = file.with_suffix(".tmp")
@@ -277,28 +283,32 @@ def _seeds(rung: Rung, seed: int) -> list[int]:
     return [seed + 100 * member for member in range(rung.members)]
 
 
-def find_rung(name: str, bench: Bench, seed: int, args: argparse.Namespace) -> bool:
-    """Tell whether the models of a rung have been fitted."""
-    rung = RUNGS[name]
-    own = _seeds(rung, seed)
-    return all(name_model(rung, bench, s, seed, args.settings).exists() for s in own)
-
-
-def run_rung(name: str, bench: Bench, seed: int, args: argparse.Namespace) -> dict[str, Any]:
+def run_rung(name: str, bench: Bench, seed: int, args: argparse.Namespace) -> Run:
     """Fit and score one rung for one draw of points."""
     rung = RUNGS[name]
     files = [fit_model(rung, bench, s, seed, args.settings) for s in _seeds(rung, seed)]
     found = score(rung, files, bench, args.split)
     spent = [json.loads(file.with_suffix(".json").read_text())["seconds"] for file in files]
-    return {"rung": name, "seed": seed, "fit_s": sum(spent), **found}
+    whole, inner = found["border 0"], found["border 1"]
+    run = Run(
+        bench.name, name, count_points(rung, bench), seed, args.split,
+        **{metric: round(whole[metric], 4) for metric in ("mean_iou", "mean_f1", "oa")},
+        inner_mean_iou=round(inner["mean_iou"], 4), fit_s=sum(spent), predict_s=found["predict_s"],
+    )  # fmt: skip
+    if not args.settings:
+        keep_run(run)
+    return run
 
 
-def run_seeds(name: str, bench: Bench, args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Fit and score one rung for each seed; with `args.known` those that have been fitted."""
+def run_seeds(name: str, bench: Bench, args: argparse.Namespace) -> list[Run]:
+    """Fit and score one rung for each seed; with `args.known` those that have been measured."""
     seeds = [int(seed) for seed in args.seeds.split(",")]
-    if args.known:
-        seeds = [seed for seed in seeds if find_rung(name, bench, seed, args)]
-    return [run_rung(name, bench, seed, args) for seed in seeds]
+    if not args.known:
+        return [run_rung(name, bench, seed, args) for seed in seeds]
+    points = count_points(RUNGS[name], bench)
+    keys = [(bench.name, name, points, seed, args.split) for seed in seeds]
+    runs = read_runs()
+    return [runs[key] for key in keys if key in runs]
 
 
 def make_parser(summary: str, *, only: str) -> argparse.ArgumentParser:
@@ -309,35 +319,32 @@ def make_parser(summary: str, *, only: str) -> argparse.ArgumentParser:
         only: Data sets that are taken by default, by comma.
     """
     parser = argparse.ArgumentParser(description=summary)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--weights", type=Path, default=Path("../shared/weights"))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/out"))
     parser.add_argument("--only", default=only, help="data sets, by comma")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--split", default="val", choices=["val", "test"])
+    parser.add_argument("--known", action="store_true", help="lay out what is known, run nothing")
+    parser.set_defaults(settings={})
     return parser
 
 
-def add_known(parser: argparse.ArgumentParser) -> None:
-    """Let a script lay out what there is; it takes rungs as the ladder has them."""
-    parser.add_argument("--known", action="store_true", help="lay out what has been run, run none")
-    parser.set_defaults(settings={})
-
-
-def tabulate(results: list[dict[str, Any]]) -> str:
+def tabulate(runs: list[Run]) -> str:
     """Lay results out as a Markdown table: mean and spread over seeds."""
     lines = [
         "| rung | seeds | mean IoU | mean F1 | OA | mean IoU, borders out | fit, s | predict, s |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for name in dict.fromkeys(result["rung"] for result in results):
-        runs = [result for result in results if result["rung"] == name]
-        cells = [
-            spread([run["border 0"][key] for run in runs]) for key in ("mean_iou", "mean_f1", "oa")
+    for name in dict.fromkeys(run.rung for run in runs):
+        same = [run for run in runs if run.rung == name]
+        metrics = ("mean_iou", "mean_f1", "oa", "inner_mean_iou")
+        cells = [spread([getattr(run, metric) for run in same]) for metric in metrics]
+        cells += [
+            str(round(statistics.mean(getattr(run, cost) for run in same)))
+            for cost in ("fit_s", "predict_s")
         ]
-        cells.append(spread([run["border 1"]["mean_iou"] for run in runs]))
-        cells += [str(round(statistics.mean(r[k] for r in runs))) for k in ("fit_s", "predict_s")]
-        lines.append(f"| {name} | {len(runs)} | {' | '.join(cells)} |")
+        lines.append(f"| {name} | {len(same)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -359,14 +366,13 @@ def main() -> None:
     args.settings = dict(_pair(text) for text in args.set)
     for data in args.only.split(","):
         bench = Bench(data, args.data, args.weights, args.out, args.n)
-        results = []
+        runs = []
         for name in args.rungs.split(";"):
-            for seed in map(int, args.seeds.split(",")):
-                results.append(run_rung(name, bench, seed, args))
-                found = results[-1]
-                said = f"{found['border 0']['mean_iou']:.4f} {found['fit_s']} s"
-                print(data, args.n, name, seed, args.split, said, flush=True)
-        print(f"\n{data}, {args.n} points, {args.split}\n\n{tabulate(results)}\n")
+            for run in run_seeds(name, bench, args):
+                runs.append(run)
+                said = f"{run.mean_iou:.4f} {run.fit_s} s"
+                print(data, args.n, name, run.seed, args.split, said, flush=True)
+        print(f"\n{data}, {args.n} points, {args.split}\n\n{tabulate(runs)}\n")
 
 
 if __name__ == "__main__":

@@ -14,15 +14,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from ladder import Bench, add_known, make_parser, run_seeds
+from ladder import Bench, make_parser, run_seeds
 
-DRAWN = 10  # points per class and image where nothing else is said
-FEW, MANY = 5, 20
-PLAINS = {
+NUMBERS = (5, 10, 20)  # points per class and image
+OTHERS = {
     "partial cross-entropy alone": "+ pretrained",
     "the same with class weights, augmentation and averaged weights": "+ averaged weights",
+    "forest": "forest",
 }
-FOREST = "forest"
 PAIRS = {
     "`default`, of dense masks": ("default", "dense"),
     "`default`, of dense masks with the local prior": ("default", "dense, local prior"),
@@ -46,10 +45,9 @@ class Scores:
         self.bench = bench
         self.args = args
 
-    def __call__(self, name: str, n: int = DRAWN) -> Values:
-        """Return a score per seed; with `--known` of those seeds that have been run."""
-        found = run_seeds(name, replace(self.bench, n=n), self.args)
-        return [result["border 0"]["mean_iou"] for result in found]
+    def __call__(self, name: str, n: int) -> Values:
+        """Return a score per seed; with `--known` of those seeds that have been measured."""
+        return [run.mean_iou for run in run_seeds(name, replace(self.bench, n=n), self.args)]
 
 
 def say(values: Values, digits: int = 3) -> str:
@@ -69,40 +67,42 @@ def lay_out(sets: dict[str, Scores]) -> str:
     """Lay the shares of dense masks out, a line per pair of models and number of points."""
     lines = [f"| | points | {' | '.join(sets)} |", "|---|--:|" + "---|" * len(sets)]
     for label, (name, bound) in PAIRS.items():
-        for n in (FEW, DRAWN, MANY):
-            cells = [share(scores(name, n), scores(bound)) for scores in sets.values()]
+        for n in NUMBERS:
+            cells = [share(scores(name, n), scores(bound, n)) for scores in sets.values()]
             lines.append(f"| {label}, % | {n} | {' | '.join(cells)} |")
-    for label, other in {**PLAINS, FOREST: FOREST, "`default`": "default"}.items():
-        cells = [say(scores(other)) for scores in sets.values()]
-        lines.append(f"| {label}, mean IoU | {DRAWN} | {' | '.join(cells)} |")
+    for label, other in {**OTHERS, "`default`": "default"}.items():
+        for n in NUMBERS:
+            cells = [say(scores(other, n)) for scores in sets.values()]
+            lines.append(f"| {label}, mean IoU | {n} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def compare(sets: dict[str, Scores], label: str, other: str) -> str:
+def compare(sets: dict[str, Scores], label: str, other: str, n: int) -> str:
     """Say what `default` adds to another rung, over all sets, and where ranges part."""
     gains, apart = [], []
     for data, scores in sets.items():
-        mine, theirs = scores("default"), scores(other)
+        mine, theirs = scores("default", n), scores(other, n)
         if len(mine) and len(theirs):
             gains.append(float(np.mean(mine) - np.mean(theirs)))
             apart += [data] if min(mine) > max(theirs) else []
+    what = f"{n} points, `default` less {label}:"
     if not gains:
-        return f"`default` less {label}: not run"
+        return f"{what} not run"
     each, where = ", ".join(f"{gain:+.3f}" for gain in gains), ", ".join(apart) or "no set"
-    return f"`default` less {label}: {np.mean(gains):+.3f} ({each}); ranges apart on {where}"
+    return f"{what} {np.mean(gains):+.3f} ({each}); ranges apart on {where}"
 
 
 def main() -> None:
     parser = make_parser(__doc__.splitlines()[0], only="dunes,roads,mars")
-    add_known(parser)
     args = parser.parse_args()
     sets = {
-        data: Scores(Bench(data, args.data, args.weights, args.out, DRAWN), args)
+        data: Scores(Bench(data, args.data, args.weights, args.out, n=10), args)
         for data in args.only.split(",")
     }
     print(f"{args.split}, mean over seeds (lowest to highest; seeds)\n\n{lay_out(sets)}\n")
-    for label, other in {**PLAINS, FOREST: FOREST}.items():
-        print(compare(sets, label, other))
+    for label, other in OTHERS.items():
+        for n in NUMBERS:
+            print(compare(sets, label, other, n))
 
 
 if __name__ == "__main__":
