@@ -82,8 +82,8 @@ class InstantLearner:
             recipe=self._job.recipe,
             seed=seed,
         )
-        both = None if judges is None else concatenate([part, judges])
-        together = both if both is not None and self._job.recipe.instant.refit else part
+        refit = self._job.recipe.instant.refit
+        together = part if judges is None or not refit else concatenate([part, judges])
         log.debug("fitted %s to %d places", validation["classifier"], len(together))
         reader = self._table.reader
         notes = (*self._notes, *_note_part(part, train))

@@ -49,6 +49,7 @@ _NETWORK = {
     "fit.members": "networks averaged",
     "teacher.source": "teacher of unlabelled pixels",
     "teacher.weight": "weight of the teacher's term",
+    "teacher.fade": "share of an instant teacher's say that is gone by the end",
     "teacher.rounds": "rounds of teaching",
 }
 _INSTANT = {
@@ -173,7 +174,7 @@ def _applies(path: str, arms: Sequence[Settings]) -> bool:
         return any(arm["fit.alpha"] is not None for arm in arms)
     if path == "labels.weight_cap":
         return any(arm["labels.class_weights"] != "none" for arm in arms)
-    if path in ("teacher.weight", "teacher.rounds"):
+    if path in ("teacher.weight", "teacher.fade", "teacher.rounds"):
         return any(arm["teacher.source"] != "none" for arm in arms)
     if path == "instant.sigmas":
         return any(arm["net.model"] == "bank" for arm in arms)
