@@ -64,20 +64,25 @@ def share(values: Values, bounds: Values) -> str:
 
 
 def lay_out(sets: dict[str, Scores]) -> str:
-    """Lay the shares of dense masks out, a line per pair of models and number of points."""
+    """Lay shares of dense masks and scores out, a line per number of points where it is known."""
     lines = [f"| | points | {' | '.join(sets)} |", "|---|--:|" + "---|" * len(sets)]
     for label, (name, bound) in PAIRS.items():
         for n in NUMBERS:
             cells = [share(scores(name, n), scores(bound, n)) for scores in sets.values()]
-            lines.append(f"| {label}, % | {n} | {' | '.join(cells)} |")
-    for label, other in {**OTHERS, "`default`": "default"}.items():
+            lines += _line(f"{label}, %", n, cells)
+    for label, name in {**OTHERS, "`default`": "default"}.items():
         for n in NUMBERS:
-            cells = [say(scores(other, n)) for scores in sets.values()]
-            lines.append(f"| {label}, mean IoU | {n} | {' | '.join(cells)} |")
+            lines += _line(
+                f"{label}, mean IoU", n, [say(scores(name, n)) for scores in sets.values()]
+            )
     return "\n".join(lines)
 
 
-def compare(sets: dict[str, Scores], label: str, other: str, n: int) -> str:
+def _line(label: str, n: int, cells: list[str]) -> list[str]:
+    return [f"| {label} | {n} | {' | '.join(cells)} |"] if any(cells) else []
+
+
+def compare(sets: dict[str, Scores], label: str, other: str, n: int) -> str | None:
     """Say what `default` adds to another rung, over all sets, and where ranges part."""
     gains, apart = [], []
     for data, scores in sets.items():
@@ -85,11 +90,11 @@ def compare(sets: dict[str, Scores], label: str, other: str, n: int) -> str:
         if len(mine) and len(theirs):
             gains.append(float(np.mean(mine) - np.mean(theirs)))
             apart += [data] if min(mine) > max(theirs) else []
-    what = f"{n} points, `default` less {label}:"
     if not gains:
-        return f"{what} not run"
+        return None
     each, where = ", ".join(f"{gain:+.3f}" for gain in gains), ", ".join(apart) or "no set"
-    return f"{what} {np.mean(gains):+.3f} ({each}); ranges apart on {where}"
+    what = f"{n} points, `default` less {label}"
+    return f"- {what}: {np.mean(gains):+.3f} ({each}); ranges apart on {where}"
 
 
 def main() -> None:
@@ -100,9 +105,8 @@ def main() -> None:
         for data in args.only.split(",")
     }
     print(f"{args.split}, mean over seeds (lowest to highest; seeds)\n\n{lay_out(sets)}\n")
-    for label, other in OTHERS.items():
-        for n in NUMBERS:
-            print(compare(sets, label, other, n))
+    said = [compare(sets, label, other, n) for label, other in OTHERS.items() for n in NUMBERS]
+    print("\n".join(filter(None, said)))
 
 
 if __name__ == "__main__":
