@@ -24,8 +24,8 @@ NUMBERS = (1, 5, 10, 20, 100)
 LINES = {
     "forest": ("#8a8a8a", "o-", "forest"),
     "fast": ("#c98500", "s-", "`fast`: the instant model"),
-    "+ averaged weights": ("#2f7fc1", "^-", "U-Net, points alone"),
-    "instant teacher, with trees, local prior": ("#7a5cc0", "v--", "pair, teacher does not fade"),
+    "+ pretrained": ("#7a5cc0", "v--", "U-Net, partial cross-entropy alone"),
+    "+ averaged weights": ("#2f7fc1", "^-", "U-Net, well trained on points"),
     "default": ("#1b8a5a", "D-", "`default`"),
 }
 BOUNDS = {"dense": ("#2b2b2b", "--"), "dense, local prior": ("#2b2b2b", ":")}
