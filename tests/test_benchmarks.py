@@ -13,6 +13,13 @@ PAGE = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
 KNOWN = re.findall(r"^python (benchmarks/\S+ .*--known.*)$", PAGE, flags=re.MULTILINE)
 
 
+def test_the_page_names_each_script_that_lays_known_runs_out():
+    scripts = {command.split()[0] for command in KNOWN}
+    assert scripts == {
+        f"benchmarks/{name}.py" for name in ("ladder", "targets", "label_efficiency")
+    }
+
+
 @pytest.mark.parametrize("command", KNOWN)
 def test_tables_of_known_runs_are_in_the_page(monkeypatch, capsys, command):
     script, *options = shlex.split(re.sub(r"--figure \S+", "", command))

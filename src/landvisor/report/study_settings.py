@@ -174,8 +174,10 @@ def _applies(path: str, arms: Sequence[Settings]) -> bool:
         return any(arm["fit.alpha"] is not None for arm in arms)
     if path == "labels.weight_cap":
         return any(arm["labels.class_weights"] != "none" for arm in arms)
-    if path in ("teacher.weight", "teacher.fade", "teacher.rounds"):
+    if path in ("teacher.weight", "teacher.rounds"):
         return any(arm["teacher.source"] != "none" for arm in arms)
+    if path == "teacher.fade":
+        return any(arm["teacher.source"] not in ("none", "average") for arm in arms)
     if path == "instant.sigmas":
         return any(arm["net.model"] == "bank" for arm in arms)
     return True
