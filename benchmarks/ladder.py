@@ -39,7 +39,7 @@ from tiles import ALONE, ENCODER, READING, draw_points, resize_collection, sprea
 
 Settings = dict[str, Any]
 
-ERA = 2  # counts changes of defaults and of training, which make older models others
+ERA = 3  # counts changes of defaults and of training, which make older models others
 SIZES = {"dunes": 256, "roads": 256}
 MARS_EVERY = 8  # its 1,816 training images would take hours
 LASTING: Settings = {"fit.patience": 0}

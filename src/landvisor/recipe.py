@@ -252,8 +252,8 @@ class TeacherSpec(Spec):
 class InstantSpec(Spec):
     """How a frozen-feature model is fitted."""
 
-    classifier: Literal["auto", "trees", "mlp", "both"] = "auto"
-    """Extremely randomised trees, one hidden layer, both averaged, or the best on validation."""
+    classifier: Literal["both", "trees", "mlp"] = "both"
+    """Extremely randomised trees, one hidden layer, or both averaged: they err differently."""
     trees: Count = 200
     min_leaf: Count = 1
     hidden: Count = 128
@@ -262,7 +262,7 @@ class InstantSpec(Spec):
     sigmas: tuple[Positive, ...] = (1.0, 2.0, 4.0, 8.0)
     """Widths of the filter bank in pixels."""
     refit: bool = True
-    """Fit what validation chose again, to the places of training and validation together."""
+    """Fit again, to the places of training and validation together, once validation has judged."""
 
 
 class PredictSpec(Spec):

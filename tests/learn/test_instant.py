@@ -70,7 +70,7 @@ def test_surroundings_tell_textures_apart_that_values_cannot(tmp_path):
 
 @pytest.mark.parametrize(
     ("model", "classifier"),
-    [("forest", "auto"), ("bank", "auto"), ("instant", "trees"), ("instant", "mlp")],
+    [("forest", "both"), ("bank", "both"), ("instant", "trees"), ("instant", "mlp")],
 )
 def test_a_model_gives_the_same_probabilities_at_places_and_in_a_window(
     tmp_path, weights, model, classifier
@@ -116,19 +116,31 @@ def test_the_seed_decides_the_model(tmp_path):
     assert (first != other).any()
 
 
-def test_validation_chooses_and_the_card_says_so(tmp_path):
+def test_the_card_says_what_validation_found(tmp_path):
     learner = InstantLearner(make_job(tmp_path, **{"net.model": "bank"}))
     card = learner.fit(draw_places(60), draw_places(30, seed=5), seed=0).card
-    tried = card.validation["candidates"]
-    assert set(tried) == {"trees", "mlp", "both"}
-    assert card.validation["mean_f1"] == max(scores["mean_f1"] for scores in tried.values())
+    assert set(card.validation) >= {"classifier", "mean_f1", "mean_iou", "oa"}
+    assert card.validation["classifier"] == "both"
+    assert 0.5 < card.validation["mean_f1"] <= 1
     assert card.training["places"] == 90
     assert card.kind == "instant"
     alone = learner.fit(draw_places(60), None, seed=0).card
-    assert alone.validation == {"classifier": "trees"}
+    assert alone.validation == {"classifier": "both"}
 
 
-def test_what_validation_chose_may_stay_as_it_was_fitted(tmp_path):
+def test_both_are_the_mean_of_trees_and_a_perceptron_that_validation_stopped(tmp_path):
+    train, val, test = draw_places(60), draw_places(30, seed=5), draw_places(50, seed=9)
+    values = {"net.model": "bank", "instant.refit": False, "predict.calibrate": False}
+    told = {}
+    for kind in ("trees", "mlp", "both"):
+        folder = tmp_path / kind
+        folder.mkdir()
+        learner = InstantLearner(make_job(folder, **values, **{"instant.classifier": kind}))
+        told[kind] = learner.predict(learner.fit(train, val, seed=0), test)
+    np.testing.assert_allclose(told["both"], (told["trees"] + told["mlp"]) / 2, atol=1e-6)
+
+
+def test_what_validation_judged_may_stay_as_it_was_fitted(tmp_path):
     train, val, test = draw_places(60), draw_places(30, seed=5), draw_places(50, seed=9)
     values = {"net.model": "bank", "instant.classifier": "trees", "instant.refit": False}
     learner = InstantLearner(make_job(tmp_path, **values))

@@ -1,4 +1,4 @@
-"""Which classifier serves feature rows best, trees, a perceptron or both: held-out rows tell."""
+"""What turns feature rows into class probabilities: trees, a perceptron, or both averaged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from landvisor.recipe import Recipe
 
 Kind = Literal["trees", "mlp", "both", "forest"]
 Scores = dict[str, float]
-_CRITERION = "mean_f1"
 _LEAST = 1e-3  # a probability of 0 is taken for this, so that one row cannot decide
 
 
@@ -90,13 +89,12 @@ class _Fitted:
     epochs: int | None = None  # only a perceptron counts them
 
 
-class Chosen(NamedTuple):
-    """A classifier and what chose it.
+class Judged(NamedTuple):
+    """A classifier and how good it is.
 
     Attributes:
         classifier: Fitted.
-        scores: `classifier`, its `mean_f1`, `mean_iou` and `oa` on held-out rows, and under
-            `candidates` those of each one.
+        scores: `classifier`, its kind, and its `mean_f1`, `mean_iou` and `oa` on held-out rows.
         told: `[n, class]`: what was said of the held-out rows before these were learned from; None
             without them.
     """
@@ -119,32 +117,27 @@ def read_classifier(kind: str, tensors: dict[str, NDArray[Any]]) -> Classifier:
     return (Perceptron if kind == "mlp" else Trees).from_tensors(tensors)
 
 
-def choose_classifier(
+def fit_classifier(
     train: LabelledRows, val: LabelledRows | None, *, recipe: Recipe, seed: int
-) -> Chosen:
-    """Fit each candidate to `train`, and the best on `val` again to both (`instant.refit`).
+) -> Judged:
+    """Fit to `train`, judge on `val`, and fit again to both (`instant.refit`).
 
     Args:
         train: Rows to learn from.
-        val: Rows that judge; without them the first candidate is taken: trees before `mlp`.
+        val: Rows that judge, and choose how long a perceptron learns.
         recipe: Its parts `instant`, `labels` and `net` are read.
         seed: Number that all randomness follows from.
     """
-    kinds = _candidates(recipe)
+    kind: Kind = "forest" if recipe.net.model == "forest" else recipe.instant.classifier
+    first = _fit(kind, train, recipe=recipe, seed=seed, val=val)
     if val is None:
-        fitted = _fit(kinds[0], train, recipe=recipe, seed=seed)
-        return Chosen(fitted.classifier, {"classifier": kinds[0]})
-    trials = {kind: _fit(kind, train, recipe=recipe, seed=seed, val=val) for kind in kinds}
-    if len(kinds) > 1:
-        trials |= {"both": _blend(trials["trees"], trials["mlp"])}
-    candidates = {kind: score_classifier(t.classifier, val) for kind, t in trials.items()}
-    best = max(trials, key=lambda kind: candidates[kind][_CRITERION])
-    chosen = {"classifier": best, **candidates[best], "candidates": candidates}
-    told = trials[best].classifier.predict(val.features)
+        return Judged(first.classifier, {"classifier": kind})
+    scores = {"classifier": kind, **score_classifier(first.classifier, val)}
+    told = first.classifier.predict(val.features)
     if not recipe.instant.refit:
-        return Chosen(trials[best].classifier, chosen, told)
-    made = _fit(best, train.join(val), recipe=recipe, seed=seed, epochs=trials[best].epochs)
-    return Chosen(made.classifier, chosen, told)
+        return Judged(first.classifier, scores, told)
+    made = _fit(kind, train.join(val), recipe=recipe, seed=seed, epochs=first.epochs)
+    return Judged(made.classifier, scores, told)
 
 
 def score_classifier(classifier: Classifier, rows: LabelledRows) -> Scores:
@@ -160,13 +153,6 @@ def score_classifier(classifier: Classifier, rows: LabelledRows) -> Scores:
     }
 
 
-def _candidates(recipe: Recipe) -> tuple[Kind, ...]:
-    if recipe.net.model == "forest":
-        return ("forest",)
-    kind = recipe.instant.classifier
-    return ("trees", "mlp") if kind == "auto" else (kind,)
-
-
 def _fit(
     kind: Kind,
     rows: LabelledRows,
@@ -178,7 +164,7 @@ def _fit(
 ) -> _Fitted:
     if kind == "both":
         trees = _fit("trees", rows, recipe=recipe, seed=seed)
-        return _blend(trees, _fit("mlp", rows, recipe=recipe, seed=seed, epochs=epochs))
+        return _blend(trees, _fit("mlp", rows, recipe=recipe, seed=seed, epochs=epochs, val=val))
     weights = _weigh(rows, recipe)
     if kind == "mlp":
         made, took = fit_perceptron(

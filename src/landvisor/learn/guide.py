@@ -37,20 +37,13 @@ Guide = dict[Region, NDArray[np.float16]]
 
 
 def instant_job(job: Job) -> Job:
-    """Return the job of the instant model that teaches: the filter bank alone without weights.
-
-    Classifier `auto` is `both` here: no validation chooses, and trees and a perceptron err
-    differently.
-    """
+    """Return the job of the instant model that teaches: the filter bank alone without weights."""
     net = job.recipe.net
     plain = net.model in PLAIN_NETWORKS
     pretrained = not plain and load_encoder(net, job.scenes[0].bands).pretrained
     kept = {name: getattr(net, name) for name in ENCODER_KEYS} if pretrained else {}
     spec = NetSpec(model="instant" if pretrained else "bank", **kept)
-    instant = job.recipe.instant
-    if instant.classifier == "auto":
-        instant = instant.model_copy(update={"classifier": "both"})
-    return replace(job, recipe=job.recipe.model_copy(update={"net": spec, "instant": instant}))
+    return replace(job, recipe=job.recipe.model_copy(update={"net": spec}))
 
 
 def make_guide(

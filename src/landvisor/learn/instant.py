@@ -21,7 +21,7 @@ from landvisor.learn.calibrate import calibrate
 from landvisor.learn.classifier import (
     Classifier,
     LabelledRows,
-    choose_classifier,
+    fit_classifier,
     read_classifier,
     take_prefixed,
 )
@@ -68,7 +68,7 @@ class InstantLearner:
         self._table = FeatureTable(job.scenes, reader, job.recipe.predict)
 
     def fit(self, train: Places, val: Places | None, *, seed: int) -> Model:
-        """Fit on `train`, choose the classifier on `val`, and fit that one on both together.
+        """Fit on `train`, judge on `val`, and fit again on both together.
 
         Of many places, as whole masks give them, a part of `MOST_PLACES` is drawn, and a note of
         the card says so. The choice is made without the area prior; `instant.refit` turns the
@@ -76,7 +76,7 @@ class InstantLearner:
         """
         part = thin_places(train, MOST_PLACES, seed=seed)
         judges = None if val is None else thin_places(val, MOST_PLACES, seed=seed)
-        classifier, validation, told = choose_classifier(
+        classifier, validation, told = fit_classifier(
             self._rows(part),
             None if judges is None else self._rows(judges),
             recipe=self._job.recipe,

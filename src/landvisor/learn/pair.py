@@ -38,10 +38,10 @@ class _Offer(NamedTuple):
 class PairLearner:
     """Fits a network and an instant model; see `landvisor.learn.job.Learner`.
 
-    The instant model is the one that may teach the network as well: trees and a perceptron, unless
-    `instant.classifier` names one. It learns from `train` while weights are fitted on `val`, and
-    thereafter from both (`instant.refit`); so does the network with `fit.refit`. After several
-    rounds two have taught, on the pretrained encoder and on a tuned one: validation chooses.
+    The instant model is the one that may teach the network as well. It learns from `train` while
+    weights are fitted on `val`, and thereafter from both (`instant.refit`); so does the network
+    with `fit.refit`. After several rounds two have taught, on the pretrained encoder and on a tuned
+    one: validation chooses.
 
     Args:
         job: Its recipe names a network.
