@@ -188,9 +188,7 @@ def measure_model(
     ground: Ground, settings: dict[str, Any], n: int, seed: int, *, model: str
 ) -> dict[str, Any]:
     """Fit a model on the train split's points, with or without labels made from them."""
-    recipe = Recipe().with_values(
-        {"net.model": model, "instant.classifier": "trees", "seed": seed}
-    )
+    recipe = Recipe().with_values({"net.model": model, "instant.classifier": "trees", "seed": seed})
     is_train = np.array([split == "train" for split in ground.splits])
     drawn = draw(ground, n, seed)
     places = concatenate([_at(p, i) for i, p in enumerate(drawn) if is_train[i]])
