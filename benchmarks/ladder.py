@@ -293,7 +293,8 @@ def run_rung(name: str, bench: Bench, seed: int, args: argparse.Namespace) -> Ru
     run = Run(
         bench.name, name, count_points(rung, bench), seed, args.split,
         **{metric: round(whole[metric], 4) for metric in ("mean_iou", "mean_f1", "oa")},
-        inner_mean_iou=round(inner["mean_iou"], 4), fit_s=round(sum(spent), 1), predict_s=found["predict_s"],
+        inner_mean_iou=round(inner["mean_iou"], 4), fit_s=round(sum(spent), 1),
+        predict_s=found["predict_s"],
     )  # fmt: skip
     if not args.settings:
         keep_run(run)
