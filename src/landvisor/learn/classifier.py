@@ -132,18 +132,17 @@ def fit_classifier(
     first = _fit(kind, train, recipe=recipe, seed=seed, val=val)
     if val is None:
         return Judged(first.classifier, {"classifier": kind})
-    scores = {"classifier": kind, **score_classifier(first.classifier, val)}
     told = first.classifier.predict(val.features)
+    scores = {"classifier": kind, **_score(told, val)}
     if not recipe.instant.refit:
         return Judged(first.classifier, scores, told)
     made = _fit(kind, train.join(val), recipe=recipe, seed=seed, epochs=first.epochs)
     return Judged(made.classifier, scores, told)
 
 
-def score_classifier(classifier: Classifier, rows: LabelledRows) -> Scores:
+def _score(told: NDArray[np.float32], rows: LabelledRows) -> Scores:
     """Return `mean_f1` and `mean_iou` over the classes that have rows, and `oa`."""
-    predicted = classifier.predict(rows.features).argmax(axis=1)
-    cells = rows.label * rows.classes + predicted
+    cells = rows.label * rows.classes + told.argmax(axis=1)
     counts = np.bincount(cells, minlength=rows.classes**2).reshape(rows.classes, -1)
     rates = compute_rates(counts)
     return {

@@ -71,8 +71,8 @@ class InstantLearner:
         """Fit on `train`, judge on `val`, and fit again on both together.
 
         Of many places, as whole masks give them, a part of `MOST_PLACES` is drawn, and a note of
-        the card says so. The choice is made without the area prior; `instant.refit` turns the
-        second fit off.
+        the card says so. Scores leave out the area prior; `instant.refit` turns the second fit
+        off.
         """
         part = thin_places(train, MOST_PLACES, seed=seed)
         judges = None if val is None else thin_places(val, MOST_PLACES, seed=seed)
